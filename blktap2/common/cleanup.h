@@ -31,8 +31,8 @@ cleanup_fclose(FILE **file)
 		fclose(*file);
 }
 
-#define AUTO_FREE   __attribute__((cleanup(cleanup_free)))
-#define AUTO_CLOSE  __attribute__((cleanup(cleanup_close)))
+#define AUTO_FREE __attribute__((cleanup(cleanup_free)))
+#define AUTO_CLOSE __attribute__((cleanup(cleanup_close)))
 #define AUTO_FCLOSE __attribute__((cleanup(cleanup_fclose)))
 
 /* The value of an AUTO_FREE pointer; the variable forgets it. */

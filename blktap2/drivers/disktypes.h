@@ -13,8 +13,8 @@
 #define MAX_DISK_TYPES 20
 
 typedef struct disk_info {
-	int idnum;	    /* DISK_TYPE_ number, the index in dtypes[] */
-	char name[50];	    /* for people */
+	int idnum;          /* DISK_TYPE_ number, the index in dtypes[] */
+	char name[50];      /* for people */
 	char handle[10];    /* the word before the colon: [a-z0-9]{1,9} */
 	int single_handler; /* 1: one driver instance serves all disks of the type */
 #ifdef TAPDISK
@@ -31,58 +31,46 @@ extern struct tap_disk tapdisk_ram;
 extern struct tap_disk tapdisk_null;
 
 /* Step 2: their numbers.  10 stays free: the guide's example uses it. */
-#define DISK_TYPE_AIO	      0
-#define DISK_TYPE_SYNC	      1
-#define DISK_TYPE_VMDK	      2
-#define DISK_TYPE_VHDSYNC     3
-#define DISK_TYPE_VHD	      4
-#define DISK_TYPE_RAM	      5
-#define DISK_TYPE_QCOW	      6
+#define DISK_TYPE_AIO 0
+#define DISK_TYPE_SYNC 1
+#define DISK_TYPE_VMDK 2
+#define DISK_TYPE_VHDSYNC 3
+#define DISK_TYPE_VHD 4
+#define DISK_TYPE_RAM 5
+#define DISK_TYPE_QCOW 6
 #define DISK_TYPE_BLOCK_CACHE 7
-#define DISK_TYPE_VINDEX      8
-#define DISK_TYPE_LOG	      9
-#define DISK_TYPE_REMUS	      11
-#define DISK_TYPE_QCOW2	      12
-#define DISK_TYPE_VHDX	      13
-#define DISK_TYPE_NBD	      14
-#define DISK_TYPE_NULL	      19
+#define DISK_TYPE_VINDEX 8
+#define DISK_TYPE_LOG 9
+#define DISK_TYPE_REMUS 11
+#define DISK_TYPE_QCOW2 12
+#define DISK_TYPE_VHDX 13
+#define DISK_TYPE_NBD 14
+#define DISK_TYPE_NULL 19
 
 /* Step 3: what is known of each. */
 DISKTYPES_UNUSED static disk_info_t null_disk = {
-	-1,
-	"null disk",
-	"null",
-	0,
+	-1, "null disk", "null", 0,
 #ifdef TAPDISK
 	0,
 #endif
 };
 
 DISKTYPES_UNUSED static disk_info_t aio_disk = {
-	DISK_TYPE_AIO,
-	"raw image (aio)",
-	"aio",
-	0,
+	DISK_TYPE_AIO, "raw image (aio)", "aio", 0,
 #ifdef TAPDISK
 	&tapdisk_aio,
 #endif
 };
 
 DISKTYPES_UNUSED static disk_info_t sync_disk = {
-	DISK_TYPE_SYNC,
-	"raw image (sync)",
-	"sync",
-	0,
+	DISK_TYPE_SYNC, "raw image (sync)", "sync", 0,
 #ifdef TAPDISK
 	&tapdisk_sync,
 #endif
 };
 
 DISKTYPES_UNUSED static disk_info_t ram_disk = {
-	DISK_TYPE_RAM,
-	"ramdisk image (ram)",
-	"ram",
-	1,
+	DISK_TYPE_RAM, "ramdisk image (ram)", "ram", 1,
 #ifdef TAPDISK
 	&tapdisk_ram,
 #endif
@@ -90,10 +78,7 @@ DISKTYPES_UNUSED static disk_info_t ram_disk = {
 
 /* Reads zeroes, swallows writes: to measure everything but the storage. */
 DISKTYPES_UNUSED static disk_info_t null_image_disk = {
-	DISK_TYPE_NULL,
-	"no image (null)",
-	"null",
-	0,
+	DISK_TYPE_NULL, "no image (null)", "null", 0,
 #ifdef TAPDISK
 	&tapdisk_null,
 #endif
@@ -101,30 +86,31 @@ DISKTYPES_UNUSED static disk_info_t null_image_disk = {
 
 /* Step 4: each at the index of its number; unused numbers hold &null_disk. */
 DISKTYPES_UNUSED static disk_info_t *dtypes[] = {
-	&aio_disk,	  /*  0 */
-	&sync_disk,	  /*  1 */
-	&null_disk,	  /*  2 vmdk */
-	&null_disk,	  /*  3 vhdsync */
-	&null_disk,	  /*  4 vhd */
-	&ram_disk,	  /*  5 */
-	&null_disk,	  /*  6 qcow */
-	&null_disk,	  /*  7 bc */
-	&null_disk,	  /*  8 vhdi */
-	&null_disk,	  /*  9 log */
-	&null_disk,	  /* 10 free: your first driver */
-	&null_disk,	  /* 11 remus */
-	&null_disk,	  /* 12 qcow2 */
-	&null_disk,	  /* 13 vhdx */
-	&null_disk,	  /* 14 nbd */
-	&null_disk,	  /* 15 free */
-	&null_disk,	  /* 16 free */
-	&null_disk,	  /* 17 free */
-	&null_disk,	  /* 18 free */
+	&aio_disk,        /*  0 */
+	&sync_disk,       /*  1 */
+	&null_disk,       /*  2 vmdk */
+	&null_disk,       /*  3 vhdsync */
+	&null_disk,       /*  4 vhd */
+	&ram_disk,        /*  5 */
+	&null_disk,       /*  6 qcow */
+	&null_disk,       /*  7 bc */
+	&null_disk,       /*  8 vhdi */
+	&null_disk,       /*  9 log */
+	&null_disk,       /* 10 free: your first driver */
+	&null_disk,       /* 11 remus */
+	&null_disk,       /* 12 qcow2 */
+	&null_disk,       /* 13 vhdx */
+	&null_disk,       /* 14 nbd */
+	&null_disk,       /* 15 free */
+	&null_disk,       /* 16 free */
+	&null_disk,       /* 17 free */
+	&null_disk,       /* 18 free */
 	&null_image_disk, /* 19 */
 };
 
 /* Raise MAX_DISK_TYPES when this stops the compiler: a negative array size means a full table. */
-typedef char disktypes_fit_in_the_table[sizeof(dtypes) / sizeof(dtypes[0]) <= MAX_DISK_TYPES ? 1 : -1]
-	DISKTYPES_UNUSED;
+typedef char disktypes_fit_in_the_table[sizeof(dtypes) / sizeof(dtypes[0]) <= MAX_DISK_TYPES
+						? 1
+						: -1] DISKTYPES_UNUSED;
 
 #endif

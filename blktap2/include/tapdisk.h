@@ -6,8 +6,8 @@
  * disktypes.h (blktap2/README is the guide).  Sizes called "sectors" count 512 bytes, always, also
  * on disks with larger logical sectors.  Errors are 0 or a negative errno.
  *
- * All functions of one open driver, its callbacks and its events run on one thread: a driver needs no
- * locks.  Nothing but td_open and td_close may block.
+ * All functions of one open driver, its callbacks and its events run on one thread: a driver needs
+ * no locks.  Nothing but td_open and td_close may block.
  */
 #ifndef TAPDISK_H
 #define TAPDISK_H
@@ -21,24 +21,24 @@
 extern "C" {
 #endif
 
-#define SECTOR_SHIFT          9
-#define DEFAULT_SECTOR_SIZE   512
-#define MAX_SEGMENTS_PER_REQ  11
-#define MAX_REQUESTS          32
+#define SECTOR_SHIFT 9
+#define DEFAULT_SECTOR_SIZE 512
+#define MAX_SEGMENTS_PER_REQ 11
+#define MAX_REQUESTS 32
 #define TAPDISK_DATA_REQUESTS (MAX_REQUESTS * MAX_SEGMENTS_PER_REQ)
-#define TAPDISK_TIOCBS        (TAPDISK_DATA_REQUESTS + 50)
-#define MAX_RAMDISK_SIZE      1024000 /* sectors */
-#define MAX_NAME_LEN          1000    /* bytes of an image name */
-#define TD_NO_PARENT          1
-#define TD_MAX_REQUEST_SECS   256        /* per read or write, unless TD_DISK_BIG_REQUESTS */
-#define TD_MAX_RANGE_SECS     0x7FFFFFF8 /* per discard, write-zeroes, block status */
+#define TAPDISK_TIOCBS (TAPDISK_DATA_REQUESTS + 50)
+#define MAX_RAMDISK_SIZE 1024000 /* sectors */
+#define MAX_NAME_LEN 1000        /* bytes of an image name */
+#define TD_NO_PARENT 1
+#define TD_MAX_REQUEST_SECS 256      /* per read or write, unless TD_DISK_BIG_REQUESTS */
+#define TD_MAX_RANGE_SECS 0x7FFFFFF8 /* per discard, write-zeroes, block status */
 
 /* td_request_t.op */
-#define TD_OP_READ         0
-#define TD_OP_WRITE        1
+#define TD_OP_READ 0
+#define TD_OP_WRITE 1
 #define TD_OP_BLOCK_STATUS 2
-#define TD_OP_FLUSH        3
-#define TD_OP_DISCARD      4
+#define TD_OP_FLUSH 3
+#define TD_OP_DISCARD 4
 #define TD_OP_WRITE_ZEROES 5
 
 /* td_request_t.status, the answer to TD_OP_BLOCK_STATUS */
@@ -47,41 +47,41 @@ extern "C" {
 #define TD_BLOCK_STATE_ZERO 2 /* allocated; reads as zero */
 
 /* td_request_t.flags */
-#define TD_REQ_FUA      0x1 /* complete only when the data are durable */
+#define TD_REQ_FUA 0x1      /* complete only when the data are durable */
 #define TD_REQ_NO_UNMAP 0x2 /* write-zeroes: the range stays allocated */
-#define TD_REQ_FILL     0x4 /* a cache fill, not a guest write */
-#define TD_REQ_JOB      0x8 /* background work, not a guest request */
+#define TD_REQ_FILL 0x4     /* a cache fill, not a guest write */
+#define TD_REQ_JOB 0x8      /* background work, not a guest request */
 
 /* td_driver_t.state */
-#define TD_DRIVER_OPEN   0x0001
+#define TD_DRIVER_OPEN 0x0001
 #define TD_DRIVER_RDONLY 0x0002
 
 /* Open flags: test single bits, never the whole word. */
-#define TD_OPEN_QUIET        0x0001 /* log nothing */
-#define TD_OPEN_QUERY        0x0002 /* metadata only, no side effect on the file */
-#define TD_OPEN_RDONLY       0x0004
-#define TD_OPEN_STRICT       0x0008 /* validate everything first */
-#define TD_OPEN_SHAREABLE    0x0010 /* several disks may use one instance */
-#define TD_OPEN_ADD_CACHE    0x0020
-#define TD_OPEN_VHD_INDEX    0x0040
-#define TD_OPEN_ADD_LOG      0x0080
-#define TD_OPEN_LOG_DIRTY    TD_OPEN_ADD_LOG
-#define TD_OPEN_LOCAL_CACHE  0x0100
+#define TD_OPEN_QUIET 0x0001 /* log nothing */
+#define TD_OPEN_QUERY 0x0002 /* metadata only, no side effect on the file */
+#define TD_OPEN_RDONLY 0x0004
+#define TD_OPEN_STRICT 0x0008    /* validate everything first */
+#define TD_OPEN_SHAREABLE 0x0010 /* several disks may use one instance */
+#define TD_OPEN_ADD_CACHE 0x0020
+#define TD_OPEN_VHD_INDEX 0x0040
+#define TD_OPEN_ADD_LOG 0x0080
+#define TD_OPEN_LOG_DIRTY TD_OPEN_ADD_LOG
+#define TD_OPEN_LOCAL_CACHE 0x0100
 #define TD_OPEN_REUSE_PARENT 0x0200
-#define TD_OPEN_SECONDARY    0x0400
-#define TD_OPEN_STANDBY      0x0800
-#define TD_IGNORE_ENOSPC     0x1000
-#define TD_OPEN_NO_O_DIRECT  0x2000 /* use the host's page cache */
+#define TD_OPEN_SECONDARY 0x0400
+#define TD_OPEN_STANDBY 0x0800
+#define TD_IGNORE_ENOSPC 0x1000
+#define TD_OPEN_NO_O_DIRECT 0x2000 /* use the host's page cache */
 
 /* struct tap_disk.flags: what a driver wants to be treated specially for */
-#define TD_DISK_FILTER         0x1 /* no data of its own: sits on another image */
-#define TD_DISK_PER_NAME       0x2 /* singleton: one instance per name, not per type */
-#define TD_DISK_BIG_REQUESTS   0x4 /* reads and writes may exceed TD_MAX_REQUEST_SECS */
+#define TD_DISK_FILTER 0x1         /* no data of its own: sits on another image */
+#define TD_DISK_PER_NAME 0x2       /* singleton: one instance per name, not per type */
+#define TD_DISK_BIG_REQUESTS 0x4   /* reads and writes may exceed TD_MAX_REQUEST_SECS */
 #define TD_DISK_DISCARD_ZEROES 0x8 /* discarded sectors read as zero */
 
-#define td_flag_set(word, flag)   ((word) |= (flag))
+#define td_flag_set(word, flag) ((word) |= (flag))
 #define td_flag_clear(word, flag) ((word) &= ~(flag))
-#define td_flag_test(word, flag)  ((word) & (flag))
+#define td_flag_test(word, flag) ((word) & (flag))
 
 struct list_head {
 	struct list_head *next, *prev;
@@ -194,7 +194,7 @@ typedef struct td_stats td_stats_t;
  */
 struct tap_disk {
 	const char *disk_type;
-	td_flag_t flags;	  /* TD_DISK_* */
+	td_flag_t flags;       /* TD_DISK_* */
 	int private_data_size; /* bytes of driver->data */
 
 	/*
@@ -206,8 +206,8 @@ struct tap_disk {
 	int (*td_open)(td_driver_t *, const char *name, td_flag_t flags);
 
 	/*
-	 * Make everything durable and release it.  Also called when a disk is paused; td_open follows
-	 * when it is resumed.
+	 * Make everything durable and release it.  Also called when a disk is paused; td_open
+	 * follows when it is resumed.
 	 *
 	 * Required.  May block.  Called once for each successful td_open, with no request pending.
 	 * Returns 0 or -errno; the driver is closed either way.
@@ -235,8 +235,8 @@ struct tap_disk {
 	 *
 	 * Required; a read-only filter completes writes with -EPERM.  Must not block.  For every
 	 * sector exactly one of: td_complete_request, td_forward_request, or td_prep_* and
-	 * td_queue_tiocb whose callback does one of these.  The engine guarantees that the driver is
-	 * open (for writing), that the range is inside info.size and a multiple of sector_size,
+	 * td_queue_tiocb whose callback does one of these.  The engine guarantees that the driver
+	 * is open (for writing), that the range is inside info.size and a multiple of sector_size,
 	 * secs <= TD_MAX_REQUEST_SECS unless TD_DISK_BIG_REQUESTS, and a buf aligned at least to
 	 * sector_size.
 	 */
@@ -271,8 +271,8 @@ struct tap_disk {
 	void (*td_queue_write_zeroes)(td_driver_t *, td_request_t treq);
 
 	/*
-	 * Report where data, zeroes and holes are: complete the range in ascending pieces, each with
-	 * its status.
+	 * Report where data, zeroes and holes are: complete the range in ascending pieces, each
+	 * with its status.
 	 *
 	 * Optional.  Missing: filters forward, others are all data.
 	 */
@@ -300,7 +300,8 @@ void td_complete_request(td_request_t treq, int res);
  */
 void td_forward_request(td_request_t treq);
 
-/* ---- asynchronous operations on descriptors --------------------------------------------------- */
+/* ---- asynchronous operations on descriptors ---------------------------------------------------
+ */
 
 /*
  * Describe an operation; td_queue_tiocb starts it.  The callback's err is 0 or -errno: short
@@ -321,17 +322,18 @@ void td_queue_tiocb(td_driver_t *driver, struct tiocb *tiocb);
 /* Reads of this driver that end at or before byte end may find the file shorter: zeroes. */
 void td_set_eof_zero(td_driver_t *driver, uint64_t end);
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------
+ */
 
 /*
- * Run fn(arg) on a worker thread, then done(arg, what fn returned) on the driver's thread.  Returns 0
- * or -ENOMEM, with nothing started.
+ * Run fn(arg) on a worker thread, then done(arg, what fn returned) on the driver's thread.  Returns
+ * 0 or -ENOMEM, with nothing started.
  */
 int td_work(td_driver_t *driver, int (*fn)(void *arg), void (*done)(void *arg, int result),
 	    void *arg);
 
-#define TD_EVENT_READ    0x1
-#define TD_EVENT_WRITE   0x2
+#define TD_EVENT_READ 0x1
+#define TD_EVENT_WRITE 0x2
 #define TD_EVENT_TIMEOUT 0x4
 
 typedef void (*td_event_callback_t)(void *arg, int id, unsigned mode);
@@ -344,7 +346,8 @@ int td_register_event(td_driver_t *driver, unsigned mode, int fd, int timeout_ms
 		      td_event_callback_t cb, void *arg);
 void td_unregister_event(td_driver_t *driver, int id);
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------
+ */
 
 /* The encryption key of the disk this driver serves, *len bytes, or NULL.  Borrowed. */
 const uint8_t *td_driver_key(td_driver_t *driver, size_t *len);
@@ -361,7 +364,7 @@ void td_stats_number(td_stats_t *stats, const char *key, int64_t value);
 void td_stats_text(td_stats_t *stats, const char *key, const char *value);
 void td_stats_pair(td_stats_t *stats, const char *key, int64_t first, int64_t second);
 void td_stats_enter(td_stats_t *stats, const char *key); /* a nested object begins ... */
-void td_stats_leave(td_stats_t *stats);			 /* ... and ends */
+void td_stats_leave(td_stats_t *stats);                  /* ... and ends */
 
 /* "reqs": { "max": max, "pending": pending }, which every driver reports. */
 void td_stats_reqs(td_stats_t *stats, int64_t max, int64_t pending);

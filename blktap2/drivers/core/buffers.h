@@ -10,7 +10,7 @@
 
 struct buffers;
 
-#define BUFFER_MIN 4096u	     /* bytes */
+#define BUFFER_MIN 4096u               /* bytes */
 #define BUFFER_MAX (32u * 1024 * 1024) /* bytes */
 
 /* A pool that hands out at most limit bytes at a time.  Returns NULL when memory is short. */
@@ -18,9 +18,9 @@ struct buffers *buffers_new(size_t limit);
 void buffers_free(struct buffers *pool);
 
 /*
- * At least bytes (1..BUFFER_MAX) bytes at a page boundary, or NULL: the limit is reached or memory is
- * short, and the caller waits for its own completions.  Fresh memory is zeroed, reused memory holds
- * whatever this process left there.
+ * At least bytes (1..BUFFER_MAX) bytes at a page boundary, or NULL: the limit is reached or memory
+ * is short, and the caller waits for its own completions.  Fresh memory is zeroed, reused memory
+ * holds whatever this process left there.
  */
 char *buffers_get(struct buffers *pool, size_t bytes);
 void buffers_put(struct buffers *pool, char *buffer, size_t bytes); /* bytes as for buffers_get */

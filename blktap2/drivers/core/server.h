@@ -18,24 +18,27 @@ struct tapdisk_server;
 
 /* One row of the table of drivers, as the program passes it in. */
 struct tapdisk_type {
-	int number;		    /* DISK_TYPE_*, the index in disktypes.h */
-	const char *handle;	    /* "aio" */
+	int number;         /* DISK_TYPE_*, the index in disktypes.h */
+	const char *handle; /* "aio" */
 	bool singleton;
 	const struct tap_disk *ops; /* NULL: the name is known, but not built */
 };
 
 struct tapdisk_config {
-	const char *io_engine;		    /* NULL: the best one */
-	const char *control_dir;	    /* absolute */
-	const struct tapdisk_type *types;   /* ended by a NULL handle; borrowed */
-	struct tlog *log;		    /* borrowed */
-	unsigned idle_timeout_s;	    /* leave when no disk was attached for so long; 0: never */
+	const char *io_engine;            /* NULL: the best one */
+	const char *control_dir;          /* absolute */
+	const struct tapdisk_type *types; /* ended by a NULL handle; borrowed */
+	struct tlog *log;                 /* borrowed */
+	unsigned idle_timeout_s; /* leave when no disk was attached for so long; 0: never */
 	size_t max_vbds;
 
 	/* A disk has been opened: make its endpoints.  0 or -errno, and *why for people. */
 	int (*opened)(void *arg, struct vbd *vbd, const char **why);
 
-	/* State change, request time-out, ...: for subscribers of events.  May be NULL. */
+	/*
+	 * For subscribers of events: "state", "dead", "stalled", "request-timeout", "resized", and
+	 * with vbd NULL "leaving".  May be NULL.
+	 */
 	void (*event)(void *arg, struct vbd *vbd, const char *kind);
 	void *arg;
 };
@@ -49,15 +52,18 @@ struct tlog *tapdisk_server_log(struct tapdisk_server *server);
 const char *tapdisk_server_control_dir(const struct tapdisk_server *server);
 void *tapdisk_server_arg(const struct tapdisk_server *server); /* config.arg */
 
-/* ---- disks ------------------------------------------------------------------------------------ */
+/* ---- disks ------------------------------------------------------------------------------------
+ */
 
 /*
- * Bring minor, whose marker exists, under this process.  Returns 0, -EEXIST attached already, -EINVAL
- * bad number, -ENOENT no marker, -EBUSY marker locked by another, -EAGAIN too many or leaving.
+ * Bring minor, whose marker exists, under this process.  Returns 0, -EEXIST attached already,
+ * -EINVAL bad number, -ENOENT no marker, -EBUSY marker locked by another, -EAGAIN too many or
+ * leaving.
  */
 int tapdisk_server_attach(struct tapdisk_server *server, int minor, struct vbd **vbd);
 
-/* Let go of a disk without an open image: 0 or -EBUSY.  After the last one the process is to leave. */
+/* Let go of a disk without an open image: 0 or -EBUSY.  After the last one the process is to leave.
+ */
 int tapdisk_server_detach(struct tapdisk_server *server, struct vbd *vbd);
 
 struct vbd *tapdisk_server_find(struct tapdisk_server *server, int minor); /* NULL: not attached */

@@ -21,7 +21,8 @@ struct json_object;
 
 #define VBD_MAX_MINOR 16383
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------
+ */
 
 /* One piece of the answer to a block status request, in 512-byte sectors. */
 struct vbd_extent {
@@ -38,18 +39,26 @@ struct vbd_extents {
 };
 
 /*
- * A request of a frontend, which owns the memory: nothing is allocated for it.  Zero it, fill in the
- * first part, submit it; it and its buffers belong to the vbd until done is called, exactly once.
+ * A request of a frontend, which owns the memory: nothing is allocated for it.  Zero it, fill in
+ * the first part, submit it; it and its buffers belong to the vbd until done is called, exactly
+ * once.
  */
 struct vbd_request {
-	int op;		  /* TD_OP_* */
-	uint32_t flags;	  /* TD_REQ_FUA, TD_REQ_NO_UNMAP */
+	int op;           /* TD_OP_* */
+	uint32_t flags;   /* TD_REQ_FUA, TD_REQ_NO_UNMAP */
 	uint64_t sector;  /* 512-byte sectors */
 	uint64_t sectors; /* 0 for a flush */
-	const struct iovec *iov; /* reads and writes: adds up to sectors; each a multiple of 512 bytes */
+	const struct iovec
+		*iov; /* reads and writes: adds up to sectors; each a multiple of 512 bytes */
 	int iovcnt;
 	struct vbd_extents *extents; /* block status: filled with ascending, merged pieces */
 	void (*done)(struct vbd_request *req, int err); /* 0 or the first -errno of any part */
+
+	/*
+	 * The request time-out has passed while drivers still hold the buffers: the peer may be
+	 * told -ETIMEDOUT now.  done follows when the buffers are free.  May be NULL.
+	 */
+	void (*expired)(struct vbd_request *req);
 	void *arg;
 
 	/* The vbd's. */
@@ -59,6 +68,7 @@ struct vbd_request {
 	uint64_t left; /* sectors not yet completed */
 	int err;
 	int retries;
+	int slot;
 	uint8_t state;
 	TAILQ_ENTRY(vbd_request) link;
 };
@@ -69,17 +79,19 @@ struct vbd_request {
  */
 void vbd_submit(struct vbd *vbd, struct vbd_request *req);
 
-/* ---- what a frontend may know ----------------------------------------------------------------- */
+/* ---- what a frontend may know -----------------------------------------------------------------
+ */
 
 int vbd_minor(const struct vbd *vbd);
 struct tapdisk_server *vbd_server(const struct vbd *vbd);
-uint64_t vbd_sectors(const struct vbd *vbd);	 /* 512-byte sectors; 0 while never opened */
+uint64_t vbd_sectors(const struct vbd *vbd);     /* 512-byte sectors; 0 while never opened */
 uint32_t vbd_sector_size(const struct vbd *vbd); /* bytes */
 bool vbd_read_only(const struct vbd *vbd);
 bool vbd_can_discard(const struct vbd *vbd);
 bool vbd_can_fast_zero(const struct vbd *vbd); /* write-zeroes without writing */
 
-/* ---- sources: the frontends of a vbd ---------------------------------------------------------- */
+/* ---- sources: the frontends of a vbd ----------------------------------------------------------
+ */
 
 struct vbd_source;
 
@@ -87,10 +99,12 @@ struct vbd_source_ops {
 	/* Take no further request from the peer (true), or go on (false): pause and unpause. */
 	void (*mask)(struct vbd_source *source, bool masked);
 
-	/* The disk is about to close: take no more requests; what is in flight is still answered. */
+	/* The disk is about to close: take no more requests; what is in flight is still answered.
+	 */
 	void (*shutdown)(struct vbd_source *source);
 
-	/* Nothing is in flight any more: drop peers and endpoints, vbd_source_del, free the source. */
+	/* Nothing is in flight any more: drop peers and endpoints, vbd_source_del, free the source.
+	 */
 	void (*release)(struct vbd_source *source);
 
 	/* Add to the vbd's statistics.  May be NULL. */
@@ -107,36 +121,38 @@ struct vbd_source {
 void vbd_source_add(struct vbd *vbd, struct vbd_source *source);
 void vbd_source_del(struct vbd_source *source);
 
-/* ---- states (spec of the bits: tapdisk2(8)) ---------------------------------------------------- */
+/* ---- states (spec of the bits: tapdisk2(8)) ----------------------------------------------------
+ */
 
-#define VBD_DEAD		0x001
-#define VBD_CLOSED		0x002
-#define VBD_QUIESCE_REQUESTED	0x004
-#define VBD_QUIESCED		0x008
-#define VBD_PAUSE_REQUESTED	0x010
-#define VBD_PAUSED		0x020
-#define VBD_SHUTDOWN_REQUESTED	0x040
-#define VBD_LOCKING		0x080
-#define VBD_LOG_DROPPED		0x100
-#define VBD_RESUME_FAILED	0x200
+#define VBD_DEAD 0x001
+#define VBD_CLOSED 0x002
+#define VBD_QUIESCE_REQUESTED 0x004
+#define VBD_QUIESCED 0x008
+#define VBD_PAUSE_REQUESTED 0x010
+#define VBD_PAUSED 0x020
+#define VBD_SHUTDOWN_REQUESTED 0x040
+#define VBD_LOCKING 0x080
+#define VBD_LOG_DROPPED 0x100
+#define VBD_RESUME_FAILED 0x200
 
 unsigned vbd_state(const struct vbd *vbd);
-bool vbd_is_open(const struct vbd *vbd);      /* an image is open, or paused */
-bool vbd_is_busy(const struct vbd *vbd);      /* an open, close, pause or resume is under way */
+bool vbd_is_open(const struct vbd *vbd);       /* an image is open, or paused */
+bool vbd_is_busy(const struct vbd *vbd);       /* an open, close, pause or resume is under way */
 const char *vbd_params(const struct vbd *vbd); /* "type:path" as given at open; NULL when closed */
 const struct td_disk_info *vbd_info(const struct vbd *vbd); /* last known */
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------
+ */
 
 /* How a disk is opened; strings are copied. */
 struct vbd_options {
-	const char *params;	/* "type:path", or a stack "type:arg|type:path", or "x-chain:/file" */
-	td_flag_t flags;	/* TD_OPEN_RDONLY, _NO_O_DIRECT, _SECONDARY, _STANDBY, _ADD_LOG, ... */
-	const char *secondary;	/* NULL: none */
-	const char *log_path;	/* NULL: none */
-	int parent_minor;	/* for TD_OPEN_REUSE_PARENT; -1 */
-	unsigned timeout_s;	/* request time-out; 0: default */
-	const uint8_t *key;	/* 32 or 64 bytes, or NULL; wiped by the caller */
+	const char *params; /* "type:path", or a stack "type:arg|type:path", or "x-chain:/file" */
+	td_flag_t flags;    /* TD_OPEN_RDONLY, _NO_O_DIRECT, _SECONDARY, _STANDBY, _ADD_LOG, ... */
+	const char *secondary; /* NULL: none */
+	const char *log_path;  /* NULL: none */
+	int parent_minor;      /* for TD_OPEN_REUSE_PARENT; -1 */
+	unsigned timeout_s;    /* request time-out; 0: default */
+	const uint8_t *key;    /* 32 or 64 bytes, or NULL; wiped by the caller */
 	size_t key_len;
 };
 
@@ -149,12 +165,11 @@ typedef void (*vbd_done_fn)(void *arg, int err, const char *why);
  *
  * vbd_open: attached or closed disks; -EALREADY when open.
  * vbd_close: drains, flushes, closes; forced: awaits only I/O that was submitted.  A closed disk
- *   succeeds.  A close joins a running close; a forced one overtakes a running pause or resume, which
- *   ends with -ECANCELED.
- * vbd_pause: drains, flushes and closes the images; requests wait.  A paused disk succeeds; a pause
- *   joins a running pause; -EINVAL when not open.
- * vbd_resume: opens again, with options->params if not NULL; -EMEDIUMTYPE when the disk is another.
- *   On failure still paused.  -EINVAL when not paused.
+ *   succeeds.  A close joins a running close; a forced one overtakes a running pause or resume,
+ * which ends with -ECANCELED. vbd_pause: drains, flushes and closes the images; requests wait.  A
+ * paused disk succeeds; a pause joins a running pause; -EINVAL when not open. vbd_resume: opens
+ * again, with options->params if not NULL; -EMEDIUMTYPE when the disk is another. On failure still
+ * paused.  -EINVAL when not paused.
  */
 void vbd_open(struct vbd *vbd, const struct vbd_options *options, vbd_done_fn done, void *arg);
 void vbd_close(struct vbd *vbd, bool force, vbd_done_fn done, void *arg);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of a virtual disk, for vbd.c (requests), vbd-parts.c (retries), vbd-life.c (open,
+ * close, pause, resume) and stats.c.
+ */
+#ifndef CORE_VBD_INTERNAL_H
+#define CORE_VBD_INTERNAL_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include <tapdisk.h>
+
+#include "common/reason.h"
+#include "drivers/core/chain.h"
+#include "drivers/core/loop.h"
+#include "drivers/core/server.h"
+#include "drivers/core/tlog.h"
+#include "drivers/core/vbd.h"
+
+#define VBD_MAX_RETRIES 100
+#define VBD_RETRY_MS 1000
+#define VBD_BUSY_MS 1
+#define VBD_DEFAULT_TIMEOUT_S 120
+#define VBD_WATCHDOG_MS 10000
+#define VBD_WATCHDOG_REPEAT_MS 120000
+#define VBD_INFO_READ_ONLY 0x4 /* td_disk_info_t.info */
+#define VBD_OPEN_RETRIES 10
+#define VBD_MAX_WAITERS 16
+
+TAILQ_HEAD(vbd_requests, vbd_request);
+TAILQ_HEAD(vbd_sources, vbd_source);
+
+/*
+ * The ticket of a request that is with the drivers.  Its parts carry the slot and the id, so a part
+ * that a faulty driver completes once too often is recognised without touching the request.
+ */
+struct vbd_slot {
+	uint64_t id; /* 0: free */
+	struct vbd_request *req;
+	int next_free;
+};
+
+/* A part that the driver sent back: no resources, or a passing error of the system. */
+struct vbd_part {
+	td_request_t treq;
+	uint64_t due; /* loop microseconds; 0: when something completes */
+	TAILQ_ENTRY(vbd_part) link;
+};
+TAILQ_HEAD(vbd_parts, vbd_part);
+
+enum vbd_stage {
+	VBD_STAGE_IDLE,
+	VBD_STAGE_OPENING,  /* a worker opens the chain */
+	VBD_STAGE_DRAINING, /* requests in flight */
+	VBD_STAGE_FLUSHING,
+	VBD_STAGE_FLUSHED,
+	VBD_STAGE_CLOSING, /* a worker closes the chain */
+};
+
+enum vbd_goal { VBD_GOAL_NONE, VBD_GOAL_OPEN, VBD_GOAL_CLOSE, VBD_GOAL_PAUSE, VBD_GOAL_RESUME };
+
+/* Somebody who wants to know how the operation ended. */
+struct vbd_waiter {
+	vbd_done_fn done;
+	void *arg;
+};
+
+/* What is being done to the disk; one at a time. */
+struct vbd_operation {
+	enum vbd_goal goal;
+	enum vbd_stage stage;
+	bool force;
+	bool withdrawn;        /* a pause that nobody waits for any more */
+	unsigned state_before; /* of a vbd_open */
+	int err;
+	int tries;
+	struct reason why;
+	struct vbd_waiter waiters[VBD_MAX_WAITERS];
+	int waiter_count;
+	struct chain *opened; /* by the worker */
+	char *params;         /* owned: what is being opened */
+	td_flag_t flags;
+	struct vbd_request flush;
+};
+
+/* What a VBD has done since it was attached. */
+struct vbd_counters {
+	uint64_t reqs[2];    /* submitted: reads, writes */
+	uint64_t done[2];    /* completed */
+	uint64_t sectors[2]; /* completed well */
+	uint64_t usecs[2];
+	uint64_t errors;
+	uint64_t retries;
+	uint64_t timeouts;
+	uint64_t busy; /* answers "no resources" */
+};
+
+struct vbd {
+	struct tapdisk_server *server; /* borrowed */
+	int minor;
+	int marker_fd; /* the lock on the marker */
+	unsigned state;
+	TAILQ_ENTRY(vbd) link;
+
+	/* The image. */
+	char *params; /* owned; NULL: closed */
+	td_flag_t flags;
+	unsigned timeout_s;
+	uint8_t *key; /* owned, wiped */
+	size_t key_len;
+	struct chain *chain; /* NULL: closed or paused */
+	td_disk_info_t info;
+	bool read_only;
+	int max_secs; /* per read or write given to the leaf */
+
+	/* Requests. */
+	struct vbd_requests waiting;   /* while paused or pausing */
+	struct vbd_requests in_flight; /* in order of submission */
+	size_t in_flight_count;
+	struct vbd_slot *slots; /* owned */
+	int slot_count;
+	int free_slot; /* -1: none */
+	uint64_t next_id;
+	struct vbd_parts retries;
+	struct vbd_parts free_parts;
+	struct loop_task retry_task; /* something has completed: resources may be free */
+	struct loop_timer busy;      /* and if nothing completes */
+	struct loop_timer
+		tick;      /* deadlines, retries and the watchdog, while requests are in flight */
+	uint64_t progress; /* loop microseconds of the last completion */
+	uint64_t complained;
+	struct tlog_limit limit;
+
+	struct vbd_sources sources;
+	struct vbd_operation op;
+	struct loop_task op_task; /* the next step, once the stack has unwound */
+	struct loop_timer
+		op_timer; /* the bound of draining; the pause before an open is tried again */
+	struct vbd_counters counters;
+	struct shm_page *page; /* owned; NULL: none */
+};
+
+int vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **vbd);
+void vbd_free(struct vbd *vbd); /* closed before; NULL is fine */
+
+/* ---- requests (vbd.c) -------------------------------------------------------------------------
+ */
+
+/* Start what has waited. */
+void vbd_kick(struct vbd *vbd);
+
+/* End what waits with err: nothing of it has reached a driver. */
+void vbd_fail_waiting(struct vbd *vbd, int err);
+
+/* A part comes back from the chain. */
+void vbd_part_done(td_request_t treq, int res);
+
+/* The disk has lost data or its driver its mind: no more writes. */
+void vbd_kill(struct vbd *vbd, const char *why);
+
+/* A request of the engine's own, past the door: a flush before close. */
+void vbd_start(struct vbd *vbd, struct vbd_request *req);
+
+/* The last request in flight has ended (vbd-life.c). */
+void vbd_drained(struct vbd *vbd);
+
+/* Set up what vbd-life.c needs; cancel it. */
+void vbd_life_init(struct vbd *vbd);
+void vbd_life_cancel(struct vbd *vbd);
+
+/* ---- parts to be tried again (vbd-parts.c) ----------------------------------------------------
+ */
+
+bool vbd_may_retry(const struct vbd *vbd, const struct vbd_request *req, int res);
+int vbd_retry_later(struct vbd *vbd, const td_request_t *treq, int res); /* 0 or -ENOMEM */
+void vbd_run_retries(struct vbd *vbd, bool all);
+
+#endif

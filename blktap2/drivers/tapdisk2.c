@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tapdisk2: the process that serves virtual disks.
+ *
+ * As a daemon it waits on its control socket for disks to attach; with -n it serves one disk at
+ * once. This file joins the engine with what stands above it: the table of drivers, the frontends,
+ * and the control server.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "common/minor.h"
+#include "common/reason.h"
+#include "common/rundir.h"
+#include "drivers/control-server.h"
+#include "drivers/core/loop.h"
+#include "drivers/core/server.h"
+#include "drivers/core/tlog.h"
+#include "drivers/core/vbd.h"
+#include "drivers/daemonize.h"
+#include "drivers/frontend/nbd.h"
+#include "drivers/limits.h"
+#include "drivers/options.h"
+#include "drivers/tapdisk-disktype.h"
+
+#define LOG_DIR "/var/log/blktap"
+
+struct tapdisk {
+	struct options options;
+	struct tlog *log;
+	struct tapdisk_server *server;
+	struct control_server *control;
+	struct nbdclient *nbdclient;
+	char *control_dir;
+	int report; /* see daemon_report */
+	int signals;
+	struct loop_watch *signal_watch;
+	int minor; /* of -n; -1: none */
+	int status;
+};
+
+/* ---- signals ----------------------------------------------------------------------------------
+ */
+
+/* Blocked before anything else: one that comes early is served later, and kills nobody. */
+static int
+block_signals(sigset_t *set)
+{
+	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	size_t i;
+
+	sigemptyset(set);
+	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		sigaddset(set, wanted[i]);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	return sigprocmask(SIG_BLOCK, set, NULL) ? -errno : 0;
+}
+
+static void
+debug_all(struct tapdisk *tapdisk)
+{
+	struct vbd *vbd = NULL;
+
+	while ((vbd = tapdisk_server_next(tapdisk->server, vbd)))
+		vbd_debug(vbd);
+}
+
+static void
+on_signal(void *arg, unsigned events)
+{
+	struct tapdisk *tapdisk = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(tapdisk->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGTERM:
+		case SIGINT:
+			tlog(tapdisk->log, LOG_INFO, "signal %u: closing all disks",
+			     info.ssi_signo);
+			tapdisk_server_shutdown(tapdisk->server, false);
+			break;
+		case SIGHUP:
+			tlog_reopen(tapdisk->log);
+			break;
+		case SIGUSR1:
+			debug_all(tapdisk);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static int
+watch_signals(struct tapdisk *tapdisk, const sigset_t *set)
+{
+	tapdisk->signals = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (tapdisk->signals < 0)
+		return -errno;
+	return loop_watch(tapdisk_server_loop(tapdisk->server), tapdisk->signals, LOOP_READ,
+			  on_signal, tapdisk, &tapdisk->signal_watch);
+}
+
+/* ---- what the engine calls ---------------------------------------------------------------------
+ */
+
+static int
+disk_opened(void *arg, struct vbd *vbd, const char **why)
+{
+	(void)arg;
+	return nbd_export_new(vbd, why);
+}
+
+static void
+disk_event(void *arg, struct vbd *vbd, const char *kind)
+{
+	struct tapdisk *tapdisk = arg;
+
+	if (tapdisk->control)
+		control_server_event(tapdisk->control, vbd, kind);
+}
+
+/* ---- start and end -----------------------------------------------------------------------------
+ */
+
+static int
+start_failed(struct tapdisk *tapdisk, int err, const char *what, const char *why)
+{
+	char text[REASON_BYTES];
+
+	snprintf(text, sizeof(text), "%s: %s", what, why && *why ? why : strerror(-err));
+	tlog(tapdisk->log, LOG_ERR, "%s", text);
+	daemon_report(&tapdisk->report, err, text);
+	return err;
+}
+
+static int
+start(struct tapdisk *tapdisk, const sigset_t *signals)
+{
+	const char *why = NULL;
+	struct tapdisk_config config = {
+		.io_engine = secure_getenv("TAPDISK_AIO"),
+		.types = tapdisk_disktype_table(),
+		.idle_timeout_s = tapdisk->options.params ? 0 : tapdisk->options.idle_timeout_s,
+		.opened = disk_opened,
+		.event = disk_event,
+		.arg = tapdisk,
+	};
+	int err;
+
+	tapdisk->log = tlog_new(LOG_DIR, tapdisk->options.foreground);
+	err = rundir_path(&tapdisk->control_dir);
+	if (!err)
+		err = rundir_create(tapdisk->control_dir);
+	if (err)
+		return start_failed(tapdisk, err, "the control directory", NULL);
+	config.log = tapdisk->log;
+	config.control_dir = tapdisk->control_dir;
+	limits_raise(tapdisk->log);
+	err = tapdisk_server_new(&tapdisk->server, &config);
+	if (err)
+		return start_failed(tapdisk, err, "the event loop",
+				    err == -EINVAL ? "TAPDISK_AIO names no I/O engine" : NULL);
+	err = watch_signals(tapdisk, signals);
+	if (err)
+		return start_failed(tapdisk, err, "signals", NULL);
+	err = control_server_new(&tapdisk->control, tapdisk->server, &why);
+	if (err)
+		return start_failed(tapdisk, err, "the control socket", why);
+	err = nbdclient_new(&tapdisk->nbdclient, tapdisk->server, &why);
+	if (err)
+		return start_failed(tapdisk, err, "the receiver of NBD connections", why);
+	return 0;
+}
+
+static void
+end(struct tapdisk *tapdisk)
+{
+	loop_unwatch(tapdisk->signal_watch);
+	if (tapdisk->signals >= 0)
+		close(tapdisk->signals);
+	nbdclient_free(tapdisk->nbdclient);
+	control_server_free(tapdisk->control);
+	tapdisk->control = NULL;
+	tapdisk_server_free(tapdisk->server);
+	if (tapdisk->minor >= 0)
+		minor_free(tapdisk->control_dir, tapdisk->minor);
+	tlog_free(tapdisk->log);
+	free(tapdisk->control_dir);
+}
+
+/* ---- one disk: -n ------------------------------------------------------------------------------
+ */
+
+static void
+one_shot_opened(void *arg, int err, const char *why)
+{
+	struct tapdisk *tapdisk = arg;
+	char text[REASON_BYTES];
+
+	tapdisk->status = -err;
+	if (err) {
+		daemon_report(&tapdisk->report, err, why);
+		tapdisk_server_shutdown(tapdisk->server, false);
+		return;
+	}
+	snprintf(text, sizeof(text), "nbd+unix:///?socket=%s/nbd%d.%d", tapdisk->control_dir,
+		 (int)getpid(), tapdisk->minor);
+	daemon_report(&tapdisk->report, 0, text);
+}
+
+static int
+serve_one(struct tapdisk *tapdisk)
+{
+	struct vbd_options options = {
+		.params = tapdisk->options.params,
+		.flags = tapdisk->options.read_only ? TD_OPEN_RDONLY : 0,
+		.parent_minor = -1,
+	};
+	struct vbd *vbd;
+	int err;
+
+	if (tapdisk->options.kernel_device)
+		return start_failed(tapdisk, -ENODEV, tapdisk->options.params,
+				    "this host has no kernel device for it");
+	err = minor_allocate(tapdisk->control_dir, &tapdisk->minor);
+	if (err)
+		return start_failed(tapdisk, err, "a minor number", NULL);
+	err = tapdisk_server_attach(tapdisk->server, tapdisk->minor, &vbd);
+	if (err)
+		return start_failed(tapdisk, err, "attaching the disk", NULL);
+	vbd_open(vbd, &options, one_shot_opened, tapdisk);
+	return 0;
+}
+
+static int
+serve(struct tapdisk *tapdisk)
+{
+	int err = 0;
+
+	if (tapdisk->options.params)
+		err = serve_one(tapdisk);
+	else
+		daemon_report(&tapdisk->report, 0, control_server_path(tapdisk->control));
+	if (err)
+		return err;
+	err = loop_run(tapdisk_server_loop(tapdisk->server));
+	return err ? err : -tapdisk->status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tapdisk tapdisk = { .report = -1, .signals = -1, .minor = -1 };
+	sigset_t signals;
+	int status, err;
+
+	if (options_parse(&tapdisk.options, argc, argv, &status))
+		return status;
+	err = block_signals(&signals);
+	if (!err && !tapdisk.options.foreground)
+		err = daemonize(&tapdisk.report);
+	if (err) {
+		daemon_report(&tapdisk.report, err, strerror(-err));
+		return -err;
+	}
+	err = start(&tapdisk, &signals);
+	if (!err)
+		err = serve(&tapdisk);
+	end(&tapdisk);
+	return -err;
+}
