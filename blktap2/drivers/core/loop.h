@@ -40,8 +40,7 @@ int loop_turn(struct loop *loop, int timeout_ms);
 /* Monotonic microseconds, read once per turn. */
 uint64_t loop_now(const struct loop *loop);
 
-/* ---- descriptors ------------------------------------------------------------------------------
- */
+/* ---- descriptors ---- */
 
 typedef void (*loop_watch_fn)(void *arg, unsigned events); /* LOOP_* that are ready, never 0 */
 
@@ -52,11 +51,10 @@ typedef void (*loop_watch_fn)(void *arg, unsigned events); /* LOOP_* that are re
 int loop_watch(struct loop *loop, int fd, unsigned events, loop_watch_fn fn, void *arg,
 	       struct loop_watch **watch);
 void loop_watch_set(struct loop_watch *watch, unsigned events);
-void
-loop_unwatch(struct loop_watch *watch); /* in any callback; NULL is fine; fn is not called again */
+/* In any callback; fn is not called again.  NULL is fine. */
+void loop_unwatch(struct loop_watch *watch);
 
-/* ---- timers -----------------------------------------------------------------------------------
- */
+/* ---- timers ---- */
 
 /* Embedded in its owner; zeroed, then fn and arg set.  The rest is the loop's. */
 struct loop_timer {
@@ -71,8 +69,7 @@ int loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t ms);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
-/* ---- tasks ------------------------------------------------------------------------------------
- */
+/* ---- tasks ---- */
 
 /* Embedded in its owner; zeroed, then fn and arg set. */
 struct loop_task {
@@ -89,8 +86,7 @@ struct loop_task {
 void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_defer_cancel(struct loop *loop, struct loop_task *task);
 
-/* ---- workers ----------------------------------------------------------------------------------
- */
+/* ---- workers ---- */
 
 /*
  * Run fn(arg) on a worker thread, then done(arg, its result) on the loop.  Workers are started on
@@ -99,8 +95,7 @@ void loop_defer_cancel(struct loop *loop, struct loop_task *task);
 int loop_work(struct loop *loop, int (*fn)(void *arg), void (*done)(void *arg, int result),
 	      void *arg);
 
-/* ---- tiocbs -----------------------------------------------------------------------------------
- */
+/* ---- tiocbs ---- */
 
 /*
  * Queue an operation for this turn's batch.  tiocb->cb is called from the loop with 0 or -errno

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who does the work: one engine watches descriptors and runs tiocbs, and has one place to wait for
+ * both.  The loop stands on it; nothing else uses it.
+ *
+ * All functions belong to one thread, the one that called ioengine_new.
+ */
+#ifndef IO_IO_H
+#define IO_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tapdisk.h>
+
+struct ioengine;
+struct ioengine_watch;
+
+#define IO_READ 0x1
+#define IO_WRITE 0x2
+
+/*
+ * Start the engine called name ("io_uring", "libaio", "threads"); NULL: the first that the kernel
+ * really offers.  Returns 0; -EINVAL for an unknown name; -errno of a named engine that is refused.
+ */
+int ioengine_new(struct ioengine **io, const char *name);
+void ioengine_free(struct ioengine *io); /* no tiocb may be pending; NULL is fine */
+
+const char *ioengine_name(const struct ioengine *io); /* borrowed */
+
+typedef void (*ioengine_ready_fn)(void *arg, unsigned events); /* IO_* that are ready, never 0 */
+
+/*
+ * Call fn, level-triggered, while fd is ready in a way of events; hang-up and error count as
+ * whatever is watched.  One watch per descriptor, pollable ones only.  fd is borrowed:
+ * ioengine_unwatch comes before close.  Returns 0 or -errno.
+ */
+int ioengine_watch(struct ioengine *io, int fd, unsigned events, ioengine_ready_fn fn, void *arg,
+		   struct ioengine_watch **watch);
+void ioengine_watch_set(struct ioengine_watch *watch,
+			unsigned events);            /* 0: keep, but do not call */
+void ioengine_unwatch(struct ioengine_watch *watch); /* in any callback; NULL is fine */
+
+/*
+ * Queue an operation for the next io_submit.  Its callback comes from ioengine_dispatch or
+ * io_submit. Reads that end at or below byte eof_zero may find the file shorter: zeroes.
+ */
+void ioengine_queue(struct ioengine *io, struct tiocb *tiocb, uint64_t eof_zero);
+
+/* tiocbs queued whose callback was not called yet. */
+unsigned ioengine_pending(const struct ioengine *io);
+
+/*
+ * Start what is queued.  What can be done on the spot is done on the spot, and its callbacks are
+ * called from here.
+ */
+void ioengine_submit_queued(struct ioengine *io);
+
+/*
+ * Sleep until something is ready or complete, at most timeout_us microseconds (-1: no limit); not
+ * at all when there is work already.  Calls nothing: that is up to ioengine_dispatch.  Returns 0 or
+ * -errno.
+ */
+int ioengine_wait(struct ioengine *io, int64_t timeout_us);
+
+/* Call back for every descriptor and every tiocb that ioengine_wait found. */
+void ioengine_dispatch(struct ioengine *io);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads for what would block: started on demand up to a bound, gone when idle.
+ */
+#ifndef IO_WORKERS_H
+#define IO_WORKERS_H
+
+struct workers;
+
+/* Embedded in its owner, who keeps it until done was called. */
+struct worker_job {
+	void (*run)(struct worker_job *job);  /* on a worker */
+	void (*done)(struct worker_job *job); /* on the owner's thread, from workers_reap */
+	struct worker_job *next;
+};
+
+/* At most max (1..WORKERS_MAX) threads; none is started yet.  0 or -errno. */
+#define WORKERS_MAX 16
+int workers_new(struct workers **workers, unsigned max);
+void workers_free(struct workers *workers); /* no job may be pending; NULL is fine */
+
+/* An eventfd to which is written when there is something for workers_reap.  Borrowed. */
+int workers_fd(const struct workers *workers);
+
+/* Take job.  -EAGAIN: there is no thread, and none can be started. */
+int workers_add(struct workers *workers, struct worker_job *job);
+
+/* Call done of every job that has run. */
+void workers_reap(struct workers *workers);
+
+#endif
