@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/cleanup.h"
 #include "drivers/core/server.h"
 #include "drivers/options.h"
 #include "drivers/tapdisk-disktype.h"
@@ -21,6 +22,7 @@ enum { OPT_VERSION = 256, OPT_IDLE_TIMEOUT };
 static void
 usage(FILE *out)
 {
+	AUTO_FREE struct tapdisk_type *types = tapdisk_disktype_table();
 	const struct tapdisk_type *type;
 
 	fprintf(out,
@@ -39,7 +41,7 @@ usage(FILE *out)
 		"  --version            the version\n"
 		"\n"
 		"types:");
-	for (type = tapdisk_disktype_table(); type->handle; type++)
+	for (type = types; type && type->handle; type++)
 		if (type->ops)
 			fprintf(out, " %s", type->handle);
 	fputc('\n', out);

@@ -40,6 +40,7 @@ struct tapdisk {
 	struct tapdisk_server *server;
 	struct control_server *control;
 	struct nbdclient *nbdclient;
+	struct tapdisk_type *types;
 	char *control_dir;
 	int report; /* see daemon_report */
 	int signals;
@@ -151,7 +152,6 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 	const char *why = NULL;
 	struct tapdisk_config config = {
 		.io_engine = secure_getenv("TAPDISK_AIO"),
-		.types = tapdisk_disktype_table(),
 		.idle_timeout_s = tapdisk->options.params ? 0 : tapdisk->options.idle_timeout_s,
 		.opened = disk_opened,
 		.event = disk_event,
@@ -165,6 +165,10 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		err = rundir_create(tapdisk->control_dir);
 	if (err)
 		return start_failed(tapdisk, err, "the control directory", NULL);
+	tapdisk->types = tapdisk_disktype_table();
+	if (!tapdisk->types)
+		return start_failed(tapdisk, -ENOMEM, "the table of drivers", NULL);
+	config.types = tapdisk->types;
 	config.log = tapdisk->log;
 	config.control_dir = tapdisk->control_dir;
 	limits_raise(tapdisk->log);
@@ -197,6 +201,7 @@ end(struct tapdisk *tapdisk)
 	if (tapdisk->minor >= 0)
 		minor_free(tapdisk->control_dir, tapdisk->minor);
 	tlog_free(tapdisk->log);
+	free(tapdisk->types);
 	free(tapdisk->control_dir);
 }
 

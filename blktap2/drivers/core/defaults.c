@@ -156,7 +156,9 @@ zero_tried(td_request_t treq, int res)
 		treq.cb(treq, res);
 		return;
 	}
-	treq.image->core->no_write_zeroes = true;
+	/* Zeroes that must stay allocated are more than some can; the others they may still do. */
+	if (!(treq.flags & TD_REQ_NO_UNMAP))
+		treq.image->core->no_write_zeroes = true;
 	td_default_write_zeroes(treq.image, treq);
 }
 

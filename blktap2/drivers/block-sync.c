@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sync: a raw image through the page cache, one request after the other in the order of their
+ * arrival.
+ *
+ * The loop never waits: requests are queued, and a worker does a whole queue at a time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <tapdisk.h>
+
+#include "drivers/block-raw.h"
+
+struct sync_request {
+	td_request_t treq;
+	int res;
+	struct sync_request *next;
+};
+
+struct sync_queue {
+	struct sync_request *first, **last;
+};
+
+struct sync_state {
+	struct raw_file file;
+	struct sync_queue waiting;
+	struct sync_queue working; /* the worker's while busy */
+	bool busy;
+	int pending;
+};
+
+static void
+queue_init(struct sync_queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+/* ---- on the worker ----------------------------------------------------------------------------
+ */
+
+/* All bytes, or -errno. */
+static int
+transfer(int fd, const td_request_t *treq)
+{
+	size_t left = (size_t)treq->secs << SECTOR_SHIFT;
+	off_t at = (off_t)(treq->sec << SECTOR_SHIFT);
+	char *buf = treq->buf;
+	ssize_t n;
+
+	while (left) {
+		n = treq->op == TD_OP_READ ? pread(fd, buf, left, at) : pwrite(fd, buf, left, at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		buf += n;
+		at += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
+static int
+work(void *arg)
+{
+	td_driver_t *driver = arg;
+	struct sync_state *sync = driver->data;
+	struct sync_request *request;
+
+	for (request = sync->working.first; request; request = request->next) {
+		if (request->treq.op == TD_OP_FLUSH)
+			request->res = fdatasync(sync->file.fd) ? -errno : 0;
+		else
+			request->res = transfer(sync->file.fd, &request->treq);
+	}
+	return 0;
+}
+
+/* ---- on the loop ------------------------------------------------------------------------------
+ */
+
+static void start_work(td_driver_t *driver);
+
+static void
+worked(void *arg, int result)
+{
+	td_driver_t *driver = arg;
+	struct sync_state *sync = driver->data;
+	struct sync_request *request, *next;
+
+	for (request = sync->working.first; request; request = next) {
+		next = request->next;
+		sync->pending--;
+		td_complete_request(request->treq, result ? result : request->res);
+		free(request);
+	}
+	sync->busy = false;
+	start_work(driver);
+}
+
+static void
+start_work(td_driver_t *driver)
+{
+	struct sync_state *sync = driver->data;
+
+	if (sync->busy || !sync->waiting.first)
+		return;
+	sync->working = sync->waiting;
+	queue_init(&sync->waiting);
+	sync->busy = true;
+	if (td_work(driver, work, worked, driver))
+		worked(driver, -EBUSY);
+}
+
+static void
+enqueue(td_driver_t *driver, td_request_t treq)
+{
+	struct sync_state *sync = driver->data;
+	struct sync_request *request = malloc(sizeof(*request));
+
+	if (!request) {
+		td_complete_request(treq, -EBUSY);
+		return;
+	}
+	*request = (struct sync_request){ .treq = treq };
+	*sync->waiting.last = request;
+	sync->waiting.last = &request->next;
+	sync->pending++;
+	start_work(driver);
+}
+
+static int
+sync_open(td_driver_t *driver, const char *name, td_flag_t flags)
+{
+	struct sync_state *sync = driver->data;
+
+	queue_init(&sync->waiting);
+	return raw_open(driver, name, flags, false, &sync->file);
+}
+
+static int
+sync_close(td_driver_t *driver)
+{
+	struct sync_state *sync = driver->data;
+	bool written = !(driver->state & TD_DRIVER_RDONLY);
+	int err = written && fdatasync(sync->file.fd) ? -errno : 0;
+
+	raw_close(&sync->file);
+	return err;
+}
+
+static int
+sync_get_parent_id(td_driver_t *driver, td_disk_id_t *id)
+{
+	(void)driver;
+	(void)id;
+	return TD_NO_PARENT;
+}
+
+static int
+sync_validate_parent(td_driver_t *child, td_driver_t *parent, td_flag_t flags)
+{
+	(void)child;
+	(void)parent;
+	(void)flags;
+	return -EINVAL;
+}
+
+static void
+sync_queue_discard(td_driver_t *driver, td_request_t treq)
+{
+	struct sync_state *sync = driver->data;
+
+	raw_queue_discard(driver, &sync->file, treq);
+}
+
+static void
+sync_queue_write_zeroes(td_driver_t *driver, td_request_t treq)
+{
+	struct sync_state *sync = driver->data;
+
+	raw_queue_write_zeroes(driver, &sync->file, treq);
+}
+
+static void
+sync_queue_block_status(td_driver_t *driver, td_request_t treq)
+{
+	struct sync_state *sync = driver->data;
+
+	raw_queue_block_status(driver, &sync->file, treq);
+}
+
+static int
+sync_resize(td_driver_t *driver, td_sector_t size)
+{
+	struct sync_state *sync = driver->data;
+
+	return raw_resize(driver, &sync->file, size);
+}
+
+static void
+sync_stats(td_driver_t *driver, td_stats_t *stats)
+{
+	struct sync_state *sync = driver->data;
+
+	td_stats_reqs(stats, TAPDISK_DATA_REQUESTS, sync->pending);
+}
+
+struct tap_disk tapdisk_sync = {
+	.disk_type = "tapdisk_sync",
+	.flags = TD_DISK_BIG_REQUESTS,
+	.private_data_size = sizeof(struct sync_state),
+	.td_open = sync_open,
+	.td_close = sync_close,
+	.td_get_parent_id = sync_get_parent_id,
+	.td_validate_parent = sync_validate_parent,
+	.td_queue_read = enqueue,
+	.td_queue_write = enqueue,
+	.td_queue_flush = enqueue,
+	.td_queue_discard = sync_queue_discard,
+	.td_queue_write_zeroes = sync_queue_write_zeroes,
+	.td_queue_block_status = sync_queue_block_status,
+	.td_stats = sync_stats,
+	.td_resize = sync_resize,
+};
