@@ -141,6 +141,7 @@ release(struct vbd_source *source)
 	struct nbd_conn *conn;
 
 	remove_endpoints(export);
+	nbd_modify_ready(export); /* what waits for its turn gets none, but an answer */
 	while ((conn = TAILQ_FIRST(&export->conns))) {
 		nbd_output_flush(conn);
 		nbd_conn_free(conn);

@@ -152,10 +152,10 @@ step(struct nbd_slot *slot)
 static void
 run_steps(struct nbd_slot *slot)
 {
-	while (slot->step < END && !step(slot))
-		slot->step++;
-	if (slot->step == END)
-		finish(slot, 0);
+	for (; slot->step < END; slot->step++)
+		if (step(slot))
+			return; /* it may even be done, and the slot gone */
+	finish(slot, 0);
 }
 
 static void
