@@ -157,6 +157,7 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		.event = disk_event,
 		.arg = tapdisk,
 	};
+	struct control_config control = { 0 };
 	int err;
 
 	tapdisk->log = tlog_new(LOG_DIR, tapdisk->options.foreground);
@@ -179,7 +180,8 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 	err = watch_signals(tapdisk, signals);
 	if (err)
 		return start_failed(tapdisk, err, "signals", NULL);
-	err = control_server_new(&tapdisk->control, tapdisk->server, &why);
+	control.server = tapdisk->server;
+	err = control_server_new(&tapdisk->control, &control, &why);
 	if (err)
 		return start_failed(tapdisk, err, "the control socket", why);
 	err = nbdclient_new(&tapdisk->nbdclient, tapdisk->server, &why);
