@@ -434,7 +434,7 @@ static void
 on_connection(void *arg, unsigned events)
 {
 	struct control_server *control = arg;
-	pid_t peer;
+	pid_t peer = 0;
 	int fd;
 
 	(void)events;

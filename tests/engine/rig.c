@@ -224,6 +224,13 @@ filter_open(td_driver_t *driver, const char *name, td_flag_t flags)
 }
 
 static int
+filter_close(td_driver_t *driver)
+{
+	(void)driver;
+	return 0;
+}
+
+static int
 filter_parent(td_driver_t *driver, td_disk_id_t *id)
 {
 	(void)driver;
@@ -251,7 +258,7 @@ static const struct tap_disk filter_ops = {
 	.disk_type = "filter",
 	.flags = TD_DISK_FILTER,
 	.td_open = filter_open,
-	.td_close = probe_close,
+	.td_close = filter_close,
 	.td_get_parent_id = filter_parent,
 	.td_validate_parent = accept_parent,
 	.td_queue_read = forward,

@@ -114,7 +114,7 @@ START_TEST(an_io_error_at_open_is_tried_again)
 		rig_turn(&rig);
 	/* Between two attempts another operation finds the disk busy, and force ends the wait. */
 	vbd_pause(rig.vbd, outcome_done, &never);
-	ck_assert_int_eq(never.err, -EINVAL);
+	ck_assert_int_eq(never.err, -EBUSY);
 	vbd_close(rig.vbd, true, outcome_done, &never);
 	rig_until(&rig, &outcome.ended);
 	ck_assert_int_eq(outcome.err, -ECANCELED);
