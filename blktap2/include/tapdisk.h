@@ -93,6 +93,7 @@ typedef uint64_t td_sector_t;
 
 struct tap_disk;
 struct tiocb;
+struct tiocb_group;
 struct td_driver_core; /* the engine's part of a driver and of an image */
 struct td_image_core;
 
@@ -180,6 +181,7 @@ struct tiocb {
 	long long offset;
 	size_t done;
 	long result;
+	struct tiocb_group *group; /* joined operations, of which this is the first */
 
 	struct tiocb *next;
 };

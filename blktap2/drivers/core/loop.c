@@ -68,8 +68,6 @@ loop_turn(struct loop *loop, int timeout_ms)
 	int64_t timeout_us = timeout_ms < 0 ? SLEEP_MAX_US : timeout_ms * 1000ll;
 	int err;
 
-	/* What was queued before the first turn, or by the tasks of the last one. */
-	ioengine_submit_queued(loop->io);
 	if (loop->deferred.first)
 		timeout_us = 0;
 	err = ioengine_wait(loop->io, loop_timers_left(loop, timeout_us));
@@ -79,7 +77,7 @@ loop_turn(struct loop *loop, int timeout_ms)
 	ioengine_dispatch(loop->io);
 	loop_timers_run(loop);
 	/* Before the tasks, so that what is done on the spot is answered in this turn. */
-	ioengine_submit_queued(loop->io);
+	ioengine_submit(loop->io);
 	loop_tasks_run(loop);
 	return 0;
 }

@@ -11,61 +11,9 @@
 
 #include "drivers/io/files.h"
 #include "drivers/io/io.h"
+#include "drivers/io/transfer.h"
 
 struct ioengine_backend;
-
-/* tiocbs linked by their next, first in first out. */
-struct tiocb_list {
-	struct tiocb *first;
-	struct tiocb **end;
-};
-
-static inline void
-tiocb_list_init(struct tiocb_list *list)
-{
-	list->first = NULL;
-	list->end = &list->first;
-}
-
-static inline void
-tiocb_list_add(struct tiocb_list *list, struct tiocb *tiocb)
-{
-	tiocb->next = NULL;
-	*list->end = tiocb;
-	list->end = &tiocb->next;
-}
-
-static inline struct tiocb *
-tiocb_list_take(struct tiocb_list *list)
-{
-	struct tiocb *tiocb = list->first;
-
-	if (tiocb) {
-		list->first = tiocb->next;
-		if (!list->first)
-			list->end = &list->first;
-		tiocb->next = NULL;
-	}
-	return tiocb;
-}
-
-/* Put batch, which is not empty, before what list holds; batch is void afterwards. */
-static inline void
-tiocb_list_prepend(struct tiocb_list *list, struct tiocb_list *batch)
-{
-	*batch->end = list->first;
-	if (!list->first)
-		list->end = batch->end;
-	list->first = batch->first;
-}
-
-static inline void
-tiocb_list_push(struct tiocb_list *list, struct tiocb *tiocb)
-{
-	struct tiocb_list one = { tiocb, &tiocb->next };
-
-	tiocb_list_prepend(list, &one);
-}
 
 /* A watched descriptor. */
 struct ioengine_watch {
@@ -96,6 +44,7 @@ struct ioengine {
 	bool is_full; /* the engine takes no more until something completes */
 	struct ioengine_watch_list ready;
 	struct io_files files;
+	struct transfer_groups groups;
 };
 
 struct ioengine_backend {
@@ -134,19 +83,7 @@ extern const struct ioengine_backend ioengine_threads;
 /* Start a given engine; ioengine_new for tests. */
 int ioengine_new_on(struct ioengine **io, const struct ioengine_backend *backend);
 
-/*
- * The kernel answered res, bytes or -errno, for what was left of tiocb: it is complete, or the rest
- * is queued again.
- */
-void ioengine_settle(struct ioengine *io, struct tiocb *tiocb, long res);
-
 /* Note that watch is ready in ways (IO_*); called for what of it is wanted. */
 void ioengine_watch_ready(struct ioengine_watch *watch, unsigned ways);
-
-/* Bytes of the next transfer of tiocb; it begins at buf + done, offset + done. */
-size_t ioengine_left(const struct tiocb *tiocb);
-
-/* Do what is left of tiocb here and now, in this thread: bytes, 0 or -errno. */
-long ioengine_execute(const struct tiocb *tiocb);
 
 #endif

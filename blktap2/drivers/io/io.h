@@ -42,8 +42,9 @@ void ioengine_watch_set(struct ioengine_watch *watch,
 void ioengine_unwatch(struct ioengine_watch *watch); /* in any callback; NULL is fine */
 
 /*
- * Queue an operation for the next io_submit.  Its callback comes from ioengine_dispatch or
- * io_submit. Reads that end at or below byte eof_zero may find the file shorter: zeroes.
+ * Queue an operation for the next ioengine_submit or ioengine_wait.  Its callback comes from
+ * ioengine_submit or ioengine_dispatch.  Reads that end at or below byte eof_zero may find the file
+ * shorter: zeroes.
  */
 void ioengine_queue(struct ioengine *io, struct tiocb *tiocb, uint64_t eof_zero);
 
@@ -51,19 +52,16 @@ void ioengine_queue(struct ioengine *io, struct tiocb *tiocb, uint64_t eof_zero)
 unsigned ioengine_pending(const struct ioengine *io);
 
 /*
- * Start what is queued.  What can be done on the spot is done on the spot, and its callbacks are
- * called from here.
- */
-void ioengine_submit_queued(struct ioengine *io);
-
-/*
- * Sleep until something is ready or complete, at most timeout_us microseconds (-1: no limit); not
- * at all when there is work already.  Calls nothing: that is up to ioengine_dispatch.  Returns 0 or
- * -errno.
+ * Start what is queued, then sleep until something is ready or complete, at most timeout_us
+ * microseconds (-1: no limit); not at all when there is work already.  Calls nothing back.
+ * Returns 0 or -errno.
  */
 int ioengine_wait(struct ioengine *io, int64_t timeout_us);
 
 /* Call back for every descriptor and every tiocb that ioengine_wait found. */
 void ioengine_dispatch(struct ioengine *io);
+
+/* Start what is queued, and call back for what could be done on the spot. */
+void ioengine_submit(struct ioengine *io);
 
 #endif

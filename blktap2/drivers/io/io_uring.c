@@ -240,6 +240,40 @@ poll_came_back(struct uring *uring, struct ioengine_watch *watch, int res)
 
 /* ---- transfers ---- */
 
+static void
+prepare(struct io_uring_sqe *sqe, const struct tiocb *tiocb)
+{
+	uint64_t at = (uint64_t)transfer_offset(tiocb);
+	struct iovec single;
+	const struct iovec *iov;
+	int count;
+
+	iov = transfer_vectors(tiocb, &single, &count);
+	switch (tiocb->op) {
+	case TIOCB_READ:
+		if (tiocb->group)
+			io_uring_prep_readv(sqe, tiocb->fd, iov, (unsigned)count, at);
+		else
+			io_uring_prep_read(sqe, tiocb->fd, iov->iov_base, (unsigned)iov->iov_len,
+					   at);
+		break;
+	case TIOCB_WRITE:
+		if (tiocb->group)
+			io_uring_prep_writev(sqe, tiocb->fd, iov, (unsigned)count, at);
+		else
+			io_uring_prep_write(sqe, tiocb->fd, iov->iov_base, (unsigned)iov->iov_len,
+					    at);
+		break;
+	case TIOCB_FSYNC:
+		io_uring_prep_fsync(sqe, tiocb->fd, IORING_FSYNC_DATASYNC);
+		break;
+	default:
+		io_uring_prep_fallocate(sqe, tiocb->fd, tiocb->mode, tiocb->offset,
+					(off_t)tiocb->bytes);
+		break;
+	}
+}
+
 static bool
 uring_submit(struct ioengine *io, struct tiocb *tiocb)
 {
@@ -256,25 +290,7 @@ uring_submit(struct ioengine *io, struct tiocb *tiocb)
 		ioengine_settle(io, tiocb, -EAGAIN);
 		return true;
 	}
-	switch (tiocb->op) {
-	case TIOCB_READ:
-		io_uring_prep_read(sqe, tiocb->fd, tiocb->buf + tiocb->done,
-				   (unsigned)ioengine_left(tiocb),
-				   (uint64_t)tiocb->offset + tiocb->done);
-		break;
-	case TIOCB_WRITE:
-		io_uring_prep_write(sqe, tiocb->fd, tiocb->buf + tiocb->done,
-				    (unsigned)ioengine_left(tiocb),
-				    (uint64_t)tiocb->offset + tiocb->done);
-		break;
-	case TIOCB_FSYNC:
-		io_uring_prep_fsync(sqe, tiocb->fd, IORING_FSYNC_DATASYNC);
-		break;
-	default:
-		io_uring_prep_fallocate(sqe, tiocb->fd, tiocb->mode, tiocb->offset,
-					(off_t)tiocb->bytes);
-		break;
-	}
+	prepare(sqe, tiocb);
 	io_uring_sqe_set_data(sqe, tiocb);
 	uring->inflight++;
 	return true;

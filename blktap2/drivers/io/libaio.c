@@ -172,17 +172,35 @@ is_queued_by_kernel(struct ioengine *io, const struct tiocb *tiocb)
 {
 	struct io_file *file;
 
-	if (tiocb->op != TIOCB_READ && tiocb->op != TIOCB_WRITE)
+	if (!is_transfer(tiocb))
 		return false;
 	file = io_files_find(&io->files, tiocb->fd);
 	return file && file->kind == IO_FILE_DIRECT;
+}
+
+static void
+prepare(struct iocb *slot, const struct tiocb *tiocb)
+{
+	long long at = transfer_offset(tiocb);
+	struct iovec single;
+	const struct iovec *iov;
+	int count;
+
+	iov = transfer_vectors(tiocb, &single, &count);
+	if (tiocb->op == TIOCB_READ && tiocb->group)
+		io_prep_preadv(slot, tiocb->fd, iov, count, at);
+	else if (tiocb->op == TIOCB_READ)
+		io_prep_pread(slot, tiocb->fd, iov->iov_base, iov->iov_len, at);
+	else if (tiocb->group)
+		io_prep_pwritev(slot, tiocb->fd, iov, count, at);
+	else
+		io_prep_pwrite(slot, tiocb->fd, iov->iov_base, iov->iov_len, at);
 }
 
 static bool
 libaio_submit(struct ioengine *io, struct tiocb *tiocb)
 {
 	struct libaio *aio = libaio_of(io);
-	long long at = tiocb->offset + (long long)tiocb->done;
 	struct iocb *slot;
 
 	if (!is_queued_by_kernel(io, tiocb))
@@ -191,10 +209,7 @@ libaio_submit(struct ioengine *io, struct tiocb *tiocb)
 	if (!slot)
 		return false;
 	aio->free = slot->data;
-	if (tiocb->op == TIOCB_READ)
-		io_prep_pread(slot, tiocb->fd, tiocb->buf + tiocb->done, ioengine_left(tiocb), at);
-	else
-		io_prep_pwrite(slot, tiocb->fd, tiocb->buf + tiocb->done, ioengine_left(tiocb), at);
+	prepare(slot, tiocb);
 	io_set_eventfd(slot, aio->fd);
 	slot->data = tiocb;
 	aio->prepared[aio->n_prepared++] = slot;

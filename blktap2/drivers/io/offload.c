@@ -36,7 +36,7 @@ run(struct worker_job *job)
 {
 	struct offload_slot *slot = (struct offload_slot *)job;
 
-	slot->res = ioengine_execute(slot->tiocb);
+	slot->res = transfer_execute(slot->tiocb, TRANSFER_MAX);
 }
 
 static void
