@@ -8,14 +8,13 @@
 #include "drivers/core/server.h"
 #include "tests/nbd/fake-vbd.h"
 
-#define POOL_BYTES (512u * 1024 * 1024)
-
 int
-fake_server_init(struct tapdisk_server *server, const char *control_dir, const char *engine)
+fake_server_init(struct tapdisk_server *server, const char *control_dir, const char *engine,
+		 size_t pool)
 {
 	memset(server, 0, sizeof(*server));
 	server->control_dir = control_dir;
-	server->buffers = buffers_new(POOL_BYTES);
+	server->buffers = buffers_new(pool);
 	if (!server->buffers)
 		return -ENOMEM;
 	return loop_new(&server->loop, engine);

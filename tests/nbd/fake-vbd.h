@@ -47,7 +47,9 @@ struct vbd {
 	struct loop_timer timer;
 };
 
-int fake_server_init(struct tapdisk_server *server, const char *control_dir, const char *engine);
+/* pool: bytes of data buffers. */
+int fake_server_init(struct tapdisk_server *server, const char *control_dir, const char *engine,
+		     size_t pool);
 void fake_server_fini(struct tapdisk_server *server);
 
 struct vbd *fake_vbd_new(struct tapdisk_server *server, int minor, uint64_t sectors);

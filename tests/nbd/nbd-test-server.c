@@ -4,10 +4,12 @@
  * bring about, it asks for here.  Every command is answered with one line; the first line printed
  * is the pid, for the names of the endpoints.
  *
- *   nbd-test-server DIR SIZE [sector=N] [read-only] [no-discard] [slow-zero] [engine=NAME]
+ *   nbd-test-server DIR SIZE [sector=N] [read-only] [no-discard] [slow-zero]
+ *
+ * POOL in the environment: bytes of data buffers; TAPDISK_AIO: the I/O engine.  Commands:
  *
  *   fill BYTE | hold 0|1 | shuffle SEED | finish N | expire | delay MS | fail ERRNO [OP]
- *   pause | resume | close | held | stats | take NAME
+ *   pause | resume | shutdown | close | held | stats | take NAME
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +23,7 @@
 #include "tests/nbd/fake-vbd.h"
 
 #define LINE_MAX_BYTES 512
+#define POOL_BYTES (512u * 1024 * 1024)
 
 struct test_server {
 	struct tapdisk_server server;
@@ -85,7 +88,7 @@ set(struct vbd *vbd, const char *command, const char *value)
 		vbd->delay_ms = number;
 	} else if (strcmp(command, "fail") == 0) {
 		vbd->fail = -(int)strtoul(value, &end, 0);
-		vbd->fail_op = *end ? atoi(end) : -1;
+		vbd->fail_op = *end ? (int)strtoul(end, NULL, 0) : -1;
 	} else {
 		return false;
 	}
@@ -194,11 +197,13 @@ int
 main(int argc, char **argv)
 {
 	struct test_server test = { .used = 0 };
+	const char *pool = getenv("POOL");
 	int i, err;
 
 	if (argc < 3)
 		return 22;
-	if (fake_server_init(&test.server, argv[1], getenv("TAPDISK_AIO")))
+	if (fake_server_init(&test.server, argv[1], getenv("TAPDISK_AIO"),
+			     pool ? strtoull(pool, NULL, 0) : POOL_BYTES))
 		return 1;
 	test.vbd = fake_vbd_new(&test.server, 7, strtoull(argv[2], NULL, 0) / 512);
 	if (!test.vbd)

@@ -38,11 +38,13 @@ class Closed(Exception):
 class Server:
     """nbd-test-server with one disk of size bytes."""
 
-    def __init__(self, size=MIB, *options):
+    def __init__(self, size=MIB, *options, pool=None):
         self.dir = tempfile.mkdtemp(prefix='nbd.')
         program = os.path.join(os.environ.get('top_builddir', '.'), 'tests/nbd/nbd-test-server')
+        environment = dict(os.environ, POOL=str(pool)) if pool else None
         self.process = subprocess.Popen([program, self.dir, str(size), *options], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
+                                        env=environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, bufsize=1)
         self.pid = int(self.process.stdout.readline())
 
     def path(self, kind='nbd'):

@@ -3,6 +3,7 @@
 """Clients and disks that come, go, stall and pause."""
 import os
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 from nbdraw import *  # noqa: E402
@@ -29,17 +30,43 @@ def a_client_that_reads_no_replies_stalls_only_itself():
 
 
 def requests_beyond_the_slots_wait():
-    with Server() as server, connected(server) as client:
-        server('hold 1')
-        client.send(*(struct.pack('>IHHQQI', REQUEST, 0, READ, i, i % 64 * 512, 512)
-                      for i in range(1000)))
-        cookies = {i: 512 for i in range(1000)}
-        server.until_held(64)
-        assert int(server('held')) == 64
-        server('hold 0')
-        server('finish 64')
-        found = {client.reply(cookies)[0] for _ in cookies}
-        assert found == set(cookies)
+    for count in 65, 66, 1000:
+        with Server() as server, connected(server) as client:
+            server('hold 1')
+            client.send(*(struct.pack('>IHHQQI', REQUEST, 0, READ, i, i % 64 * 512, 512)
+                          for i in range(count)))
+            cookies = {i: 512 for i in range(count)}
+            server.until_held(64)
+            assert int(server('held')) == 64
+            server('hold 0')
+            server('finish 64')
+            found = {client.reply(cookies)[0] for _ in cookies}
+            assert found == set(cookies)
+
+
+def a_short_pool_slows_down_and_fails_nobody():
+    with Server(4 * MIB, pool=2 * MIB) as server:
+        server('delay 1')
+        failures = []
+
+        def work(number):
+            try:
+                with connected(server) as client:
+                    data = bytes([number]) * (MIB // 2)
+                    client.write(number * MIB // 2, data)
+                    for _ in range(8):
+                        client.request(READ, number * MIB // 2, MIB // 2, cookie=9)
+                    for _ in range(8):
+                        assert client.reply({9: MIB // 2}) == (9, 0, data)
+            except Exception as failure:  # told to the main thread
+                failures.append(failure)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
 
 
 def large_writes_beyond_the_budget_wait():

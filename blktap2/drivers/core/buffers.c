@@ -55,6 +55,12 @@ buffers_free(struct buffers *pool)
 	free(pool);
 }
 
+size_t
+buffers_left(const struct buffers *pool)
+{
+	return pool->limit > pool->out ? pool->limit - pool->out : 0;
+}
+
 static char *
 take(struct buffers *pool, unsigned i)
 {

@@ -25,6 +25,9 @@ void buffers_free(struct buffers *pool);
 char *buffers_get(struct buffers *pool, size_t bytes);
 void buffers_put(struct buffers *pool, char *buffer, size_t bytes); /* bytes as for buffers_get */
 
+/* Bytes that may still be handed out: for those who share, and leave something to others. */
+size_t buffers_left(const struct buffers *pool);
+
 /* Give what is not handed out back to the kernel. */
 void buffers_trim(struct buffers *pool);
 

@@ -9,8 +9,8 @@
 
 #include "drivers/frontend/nbd-conn.h"
 
-#define SOCKET_BYTES (1024 * 1024) /* of replies that the kernel may hold: fewer, longer turns */
-#define RETRY_MS 10                /* between two tries to get memory */
+#define SOCKET_BYTES (512 * 1024) /* of replies that the kernel may hold: fewer, longer turns */
+#define RETRY_MS 10               /* between two tries to get memory */
 
 void
 nbd_conn_touch(struct nbd_conn *conn)
@@ -46,7 +46,7 @@ nbd_conn_starve(struct nbd_conn *conn)
 {
 	conn->blocked = true;
 	/* Requests of its own that end wake it; without any it has to ask. */
-	if (conn->in_flight == 0)
+	if (conn->in_flight <= (conn->receiving != NULL))
 		(void)loop_timer_set(conn->export->loop, &conn->retry, RETRY_MS);
 }
 
@@ -149,12 +149,10 @@ on_event(void *arg, unsigned events)
 static void
 finish(struct nbd_conn *conn)
 {
-	if (!conn->again || !conn->passed || conn->export->shutdown || begin_greeting(conn)) {
+	if (!conn->again || !conn->passed || conn->export->shutdown || begin_greeting(conn))
 		nbd_conn_free(conn);
-		return;
-	}
-	nbd_conn_greet(conn);
-	nbd_conn_watch(conn);
+	else
+		nbd_input_resume(conn); /* the next client may take its time: no deadline */
 }
 
 static void

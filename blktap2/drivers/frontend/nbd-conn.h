@@ -150,13 +150,16 @@ struct nbd_conn {
 
 	/* Slots: made with the first request. */
 	struct nbd_slot *slots;
+	unsigned slots_used; /* so many of them ever */
 	struct nbd_slot_list free_slots;
 	unsigned in_flight; /* slots in use */
 	size_t bytes;       /* of their buffers */
 
 	/* Output: what is ready to be sent. */
 	struct nbd_slot_list out;
-	size_t out_sent; /* bytes of the first */
+	size_t out_sent;    /* bytes of the first */
+	size_t out_bytes;   /* of all, since the last send */
+	unsigned out_count; /* and their number */
 };
 
 /* Serve the connected socket fd, which is taken: closed in the end, or on failure at once. */
@@ -209,7 +212,7 @@ void nbd_slots_free(struct nbd_conn *conn);
 /* The slot is free again. */
 void nbd_request_end(struct nbd_slot *slot);
 
-/* Memory was refused: try again by and by. */
+/* A slot or memory was refused: the request is tried again by and by. */
 void nbd_conn_starve(struct nbd_conn *conn);
 
 /* Hand op over bytes start..end, whole sectors, to the vbd; data NULL for ops without. */
@@ -230,6 +233,9 @@ void nbd_map_run(struct nbd_slot *slot);
 
 /* ---- output -----------------------------------------------------------------------------------
  */
+
+/* Queue a reply; much of it is sent at once, so that the peer works while we do. */
+void nbd_output_add(struct nbd_conn *conn, struct nbd_slot *slot);
 
 void nbd_output_flush(struct nbd_conn *conn);
 

@@ -156,6 +156,8 @@ stats(struct vbd_source *source, struct json_object *object)
 {
 	struct json_object *nbd = json_object_new_object();
 
+	if (!nbd)
+		return;
 	json_object_object_add(nbd, "clients",
 			       json_object_new_int((int)export_of(source)->clients));
 	json_object_object_add(object, "nbd", nbd);

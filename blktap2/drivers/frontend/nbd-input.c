@@ -28,7 +28,10 @@ nbd_input_wanted(const struct nbd_conn *conn)
 	return !conn->export->masked;
 }
 
-/* Have a buffer to receive into, what is left of the last one at its start. */
+/*
+ * Have a buffer to receive into, what is left of the last one at its start.  A payload can be
+ * received without: those who hold memory for one must not wait for each other.
+ */
 static bool
 prepare(struct nbd_conn *conn)
 {
@@ -41,6 +44,8 @@ prepare(struct nbd_conn *conn)
 	}
 	conn->in = buffers_get(conn->export->buffers, INPUT_ROOM);
 	if (!conn->in) {
+		if (conn->receiving && conn->payload)
+			return true;
 		nbd_conn_starve(conn);
 		return false;
 	}
@@ -97,7 +102,7 @@ parse_greeting(struct nbd_conn *conn)
 
 	if (!nbd_conn_greet(conn))
 		return false;
-	if (conn->greeting != greeting || conn->ending)
+	if (!conn->greeting || conn->ending)
 		return true;
 	greeting->step = nbd_handshake_feed(&greeting->machine, &facts,
 					    (const uint8_t *)conn->in + conn->in_at,
@@ -194,7 +199,7 @@ nbd_input_resume(struct nbd_conn *conn)
 	if (conn->fd < 0 || conn->ending)
 		return;
 	conn->blocked = false;
-	if (conn->in || conn->greeting) {
+	if (conn->in || conn->carried || conn->greeting) {
 		if (prepare(conn))
 			parse(conn);
 		settle(conn);
@@ -222,7 +227,7 @@ receive(struct nbd_conn *conn)
 {
 	struct iovec iov[2];
 	struct msghdr message = { .msg_iov = iov };
-	size_t direct = 0, window;
+	size_t direct = 0, window = 0;
 	ssize_t size;
 
 	if (conn->receiving && conn->payload) {
@@ -230,11 +235,13 @@ receive(struct nbd_conn *conn)
 		iov[message.msg_iovlen].iov_base = conn->payload;
 		iov[message.msg_iovlen++].iov_len = direct;
 	}
-	window = INPUT_ROOM - conn->in_end;
-	if (conn->bulk && window > BULK_PEEK)
-		window = BULK_PEEK;
-	iov[message.msg_iovlen].iov_base = conn->in + conn->in_end;
-	iov[message.msg_iovlen++].iov_len = window;
+	if (conn->in) {
+		window = INPUT_ROOM - conn->in_end;
+		if (conn->bulk && window > BULK_PEEK)
+			window = BULK_PEEK;
+		iov[message.msg_iovlen].iov_base = conn->in + conn->in_end;
+		iov[message.msg_iovlen++].iov_len = window;
+	}
 	size = recvmsg(conn->fd, &message, MSG_DONTWAIT);
 	if (size < 0) {
 		if (errno != EAGAIN && errno != EINTR)

@@ -6,6 +6,9 @@
 
 #include "drivers/frontend/nbd-conn.h"
 
+#define EARLY_COUNT 8            /* replies that are sent before the end of the turn */
+#define EARLY_BYTES (256 * 1024) /* and bytes */
+
 /* Head and data of every slot. */
 #define OUTPUT_VECTORS (2 * NBD_SLOTS)
 
@@ -65,6 +68,8 @@ nbd_output_flush(struct nbd_conn *conn)
 	size_t size;
 	ssize_t sent;
 
+	conn->out_bytes = 0;
+	conn->out_count = 0;
 	if (conn->fd < 0 || STAILQ_EMPTY(&conn->out))
 		return;
 	message.msg_iovlen = (size_t)gather(conn, iov, &size);
@@ -78,4 +83,14 @@ nbd_output_flush(struct nbd_conn *conn)
 	if (sent > 0)
 		advance(conn, (size_t)sent);
 	conn->stalled = sent < 0 || (size_t)sent < size;
+}
+
+void
+nbd_output_add(struct nbd_conn *conn, struct nbd_slot *slot)
+{
+	STAILQ_INSERT_TAIL(&conn->out, slot, link);
+	conn->out_bytes += slot->head_size + slot->payload_size;
+	conn->out_count++;
+	if ((conn->out_count >= EARLY_COUNT || conn->out_bytes >= EARLY_BYTES) && !conn->stalled)
+		nbd_output_flush(conn);
 }

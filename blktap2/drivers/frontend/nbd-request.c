@@ -7,20 +7,32 @@
 #include "drivers/core/buffers.h"
 #include "drivers/frontend/nbd-conn.h"
 
+#define POOL_SHARE 4 /* what a connection holds is at most such a part of what is left */
+
 /* ---- slots ------------------------------------------------------------------------------------
  */
 
-static bool
-make_slots(struct nbd_conn *conn)
+/* A slot, or NULL.  Those that were never needed are not touched, and cost no memory. */
+static struct nbd_slot *
+take_slot(struct nbd_conn *conn)
 {
-	size_t i;
+	struct nbd_slot *slot = STAILQ_FIRST(&conn->free_slots);
 
-	conn->slots = calloc(NBD_SLOTS, sizeof(*conn->slots));
+	if (slot) {
+		STAILQ_REMOVE_HEAD(&conn->free_slots, link);
+		return slot;
+	}
 	if (!conn->slots)
-		return false;
-	for (i = 0; i < NBD_SLOTS; i++)
-		STAILQ_INSERT_TAIL(&conn->free_slots, &conn->slots[i], link);
-	return true;
+		conn->slots = calloc(NBD_SLOTS, sizeof(*conn->slots));
+	if (!conn->slots || conn->slots_used == NBD_SLOTS)
+		return NULL;
+	return &conn->slots[conn->slots_used++];
+}
+
+static void
+put_slot(struct nbd_conn *conn, struct nbd_slot *slot)
+{
+	STAILQ_INSERT_HEAD(&conn->free_slots, slot, link);
 }
 
 static void
@@ -40,7 +52,7 @@ nbd_slots_free(struct nbd_conn *conn)
 	size_t i;
 
 	/* A request that was still waiting for its turn has kept its buffers. */
-	for (i = 0; conn->slots && i < NBD_SLOTS; i++) {
+	for (i = 0; i < conn->slots_used; i++) {
 		drop_buffer(&conn->slots[i]);
 		free(conn->slots[i].map.extents.at);
 	}
@@ -89,13 +101,14 @@ error_of(const struct nbd_conn *conn, const struct nbd_request *request)
 static bool
 make_room(struct nbd_conn *conn, struct nbd_slot *slot, uint64_t room)
 {
-	if (conn->bytes && conn->bytes + room > NBD_BYTES_MAX)
+	size_t bytes = conn->bytes + room, left = buffers_left(conn->export->buffers);
+
+	/* Beyond its first request nobody takes so much that nothing is left for the next one. */
+	if (conn->bytes && (bytes > NBD_BYTES_MAX || bytes > left / POOL_SHARE))
 		return false;
 	slot->buffer = buffers_get(conn->export->buffers, room);
-	if (!slot->buffer) {
-		nbd_conn_starve(conn);
+	if (!slot->buffer)
 		return false;
-	}
 	slot->room = room;
 	conn->bytes += room;
 	return true;
@@ -108,22 +121,20 @@ nbd_request_begin(struct nbd_conn *conn, const struct nbd_request *request)
 	uint64_t room = error ? 0 : room_for(conn, request);
 	struct nbd_slot *slot;
 
-	if (!conn->slots && !make_slots(conn)) {
+	slot = take_slot(conn);
+	if (!slot) {
 		nbd_conn_starve(conn);
 		return NULL;
 	}
-	conn->blocked = true;
-	slot = STAILQ_FIRST(&conn->free_slots);
-	if (!slot)
-		return NULL;
 	if (room > BUFFER_MAX) { /* the longest requests are served when they are aligned */
 		error = NBD_EINVAL;
 		room = 0;
 	}
-	if (room && !make_room(conn, slot, room))
+	if (room && !make_room(conn, slot, room)) {
+		put_slot(conn, slot);
+		nbd_conn_starve(conn);
 		return NULL;
-	conn->blocked = false;
-	STAILQ_REMOVE_HEAD(&conn->free_slots, link);
+	}
 	conn->in_flight++;
 	slot->conn = conn;
 	slot->request = *request;
@@ -146,7 +157,7 @@ nbd_request_end(struct nbd_slot *slot)
 	}
 	drop_buffer(slot);
 	conn->in_flight--;
-	STAILQ_INSERT_HEAD(&conn->free_slots, slot, link);
+	put_slot(conn, slot);
 }
 
 /* ---- replies ----------------------------------------------------------------------------------
@@ -158,7 +169,7 @@ nbd_request_queue(struct nbd_slot *slot)
 	struct nbd_conn *conn = slot->conn;
 
 	if (conn->fd >= 0)
-		STAILQ_INSERT_TAIL(&conn->out, slot, link);
+		nbd_output_add(conn, slot);
 	else
 		nbd_request_end(slot);
 	nbd_conn_touch(conn);
