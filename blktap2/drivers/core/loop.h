@@ -47,10 +47,12 @@ typedef void (*loop_watch_fn)(void *arg, unsigned events); /* LOOP_* that are re
 /*
  * Call fn, level-triggered, whenever fd is ready in a way of events (0: not until loop_watch_set).
  * Hang-up and error count as whatever is watched.  Borrowed: loop_unwatch before fd is closed.
+ * Returns 0 or -errno, -EPERM for a file, which is always ready.
  */
 int loop_watch(struct loop *loop, int fd, unsigned events, loop_watch_fn fn, void *arg,
 	       struct loop_watch **watch);
 void loop_watch_set(struct loop_watch *watch, unsigned events);
+
 /* In any callback; fn is not called again.  NULL is fine. */
 void loop_unwatch(struct loop_watch *watch);
 

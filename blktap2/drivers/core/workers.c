@@ -9,8 +9,6 @@
 
 #include "drivers/core/loop-state.h"
 
-#define THREADS_MAX 16
-
 struct loop_job {
 	struct worker_job job; /* first */
 	int (*fn)(void *arg);
@@ -55,7 +53,7 @@ start(struct loop *loop)
 
 	if (loop->workers)
 		return 0;
-	err = workers_new(&workers, THREADS_MAX);
+	err = workers_new(&workers, WORKERS_MAX, WORKERS_IDLE_MS);
 	if (err)
 		return err;
 	err = loop_watch(loop, workers_fd(workers), LOOP_READ, ready, loop, &loop->workers_watch);

@@ -25,6 +25,8 @@ struct ioengine_watch {
 	void *arg;
 	TAILQ_ENTRY(ioengine_watch) ready_link;
 
+	int own_fd; /* of engines on epoll: a duplicate of fd, or -1 */
+
 	/* Of engines whose polls are requests of their own. */
 	unsigned armed;     /* IO_* of the poll in the kernel; 0: none there */
 	bool is_dead;       /* unwatched; freed when its poll has come back */

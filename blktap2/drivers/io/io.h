@@ -32,14 +32,17 @@ typedef void (*ioengine_ready_fn)(void *arg, unsigned events); /* IO_* that are 
 
 /*
  * Call fn, level-triggered, while fd is ready in a way of events; hang-up and error count as
- * whatever is watched.  One watch per descriptor, pollable ones only.  fd is borrowed:
- * ioengine_unwatch comes before close.  Returns 0 or -errno.
+ * whatever is watched.  fd is borrowed: ioengine_unwatch comes before close.  Returns 0 or -errno,
+ * -EPERM for a file, which is always ready.
  */
 int ioengine_watch(struct ioengine *io, int fd, unsigned events, ioengine_ready_fn fn, void *arg,
 		   struct ioengine_watch **watch);
-void ioengine_watch_set(struct ioengine_watch *watch,
-			unsigned events);            /* 0: keep, but do not call */
-void ioengine_unwatch(struct ioengine_watch *watch); /* in any callback; NULL is fine */
+
+/* From now on for these events; 0: keep, but do not call. */
+void ioengine_watch_set(struct ioengine_watch *watch, unsigned events);
+
+/* In any callback; fn is not called again.  NULL is fine. */
+void ioengine_unwatch(struct ioengine_watch *watch);
 
 /*
  * Queue an operation for the next ioengine_submit or ioengine_wait.  Its callback comes from

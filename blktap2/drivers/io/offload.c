@@ -22,7 +22,7 @@ offload_open(struct offload *offload, struct ioengine *io)
 		offload->slots[i].offload = offload;
 		slot_put(&offload->slots[i]);
 	}
-	return workers_new(&offload->workers, WORKERS_MAX);
+	return workers_new(&offload->workers, WORKERS_MAX, WORKERS_IDLE_MS);
 }
 
 void

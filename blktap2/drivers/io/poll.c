@@ -3,6 +3,7 @@
  * Descriptors on epoll: see poll.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -60,12 +61,32 @@ event_of(struct ioengine_watch *watch)
 	return event;
 }
 
+/* epoll knows a descriptor once: another watch of the same one gets a number of its own. */
 int
 poll_watch(struct poll *poll, struct ioengine_watch *watch)
 {
 	struct epoll_event event = event_of(watch);
+	int err;
 
-	return epoll_ctl(poll->fd, EPOLL_CTL_ADD, watch->fd, &event) ? -errno : 0;
+	watch->own_fd = -1;
+	if (!epoll_ctl(poll->fd, EPOLL_CTL_ADD, watch->fd, &event))
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	watch->own_fd = fcntl(watch->fd, F_DUPFD_CLOEXEC, 0);
+	if (watch->own_fd < 0)
+		return -errno;
+	if (!epoll_ctl(poll->fd, EPOLL_CTL_ADD, watch->own_fd, &event))
+		return 0;
+	err = -errno;
+	close(watch->own_fd);
+	return err;
+}
+
+static int
+fd_of(const struct ioengine_watch *watch)
+{
+	return watch->own_fd < 0 ? watch->fd : watch->own_fd;
 }
 
 void
@@ -73,13 +94,15 @@ poll_watch_set(struct poll *poll, struct ioengine_watch *watch)
 {
 	struct epoll_event event = event_of(watch);
 
-	(void)epoll_ctl(poll->fd, EPOLL_CTL_MOD, watch->fd, &event);
+	(void)epoll_ctl(poll->fd, EPOLL_CTL_MOD, fd_of(watch), &event);
 }
 
 void
 poll_unwatch(struct poll *poll, struct ioengine_watch *watch)
 {
-	(void)epoll_ctl(poll->fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	(void)epoll_ctl(poll->fd, EPOLL_CTL_DEL, fd_of(watch), NULL);
+	if (watch->own_fd >= 0)
+		close(watch->own_fd);
 }
 
 static int

@@ -33,6 +33,7 @@ struct jobs {
 struct workers {
 	int fd; /* eventfd */
 	unsigned max;
+	unsigned idle_ms;
 	pthread_attr_t attr;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t more;  /* something to run, or leaving */
@@ -93,7 +94,12 @@ next_job(struct workers *workers)
 	int err = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_SECONDS;
+	until.tv_sec += workers->idle_ms / 1000;
+	until.tv_nsec += workers->idle_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
 	workers->idle++;
 	while (!workers->todo.first && !workers->leaving && !err)
 		err = pthread_cond_timedwait(&workers->more, &workers->lock, &until);
@@ -192,7 +198,7 @@ start_worker(struct workers *workers)
 /* ---- the owner ---- */
 
 int
-workers_new(struct workers **out, unsigned max)
+workers_new(struct workers **out, unsigned max, unsigned idle_ms)
 {
 	struct workers *workers = calloc(1, sizeof(*workers));
 	pthread_condattr_t monotonic;
@@ -207,6 +213,7 @@ workers_new(struct workers **out, unsigned max)
 		return err;
 	}
 	workers->max = max < WORKERS_MAX ? max : WORKERS_MAX;
+	workers->idle_ms = idle_ms;
 	jobs_init(&workers->todo);
 	jobs_init(&workers->ran);
 	pthread_attr_init(&workers->attr);
@@ -286,4 +293,15 @@ workers_reap(struct workers *workers)
 		return;
 	while ((job = jobs_take(&ran)))
 		job->done(job);
+}
+
+unsigned
+workers_running(struct workers *workers)
+{
+	unsigned running;
+
+	pthread_mutex_lock(&workers->lock);
+	running = workers->running;
+	pthread_mutex_unlock(&workers->lock);
+	return running;
 }

@@ -14,9 +14,14 @@ struct worker_job {
 	struct worker_job *next;
 };
 
-/* At most max (1..WORKERS_MAX) threads; none is started yet.  0 or -errno. */
 #define WORKERS_MAX 16
-int workers_new(struct workers **workers, unsigned max);
+#define WORKERS_IDLE_MS 10000
+
+/*
+ * At most max (1..WORKERS_MAX) threads, each of which leaves when it had nothing to do for idle_ms;
+ * none is started yet.  0 or -errno.
+ */
+int workers_new(struct workers **workers, unsigned max, unsigned idle_ms);
 void workers_free(struct workers *workers); /* no job may be pending; NULL is fine */
 
 /* An eventfd to which is written when there is something for workers_reap.  Borrowed. */
@@ -27,5 +32,7 @@ int workers_add(struct workers *workers, struct worker_job *job);
 
 /* Call done of every job that has run. */
 void workers_reap(struct workers *workers);
+
+unsigned workers_running(struct workers *workers); /* threads */
 
 #endif
