@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Numbers, and the operations that take several steps: all of them are done, or none.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/minor.h"
+#include "control/ctl.h"
+
+/* ---- numbers ----------------------------------------------------------------------------------
+ */
+
+int
+ctl_allocate(struct ctl *ctl, int want, bool kernel, int *minor, char **devname)
+{
+	AUTO_FREE char *path = NULL;
+	int number = want, err;
+
+	ctl->why.text[0] = '\0';
+	if (kernel)
+		return reason(&ctl->why, -ENODEV, "this host has no blktap2 kernel driver");
+	err = want < 0 ? minor_allocate(ctl->dir, &number) : minor_allocate_this(ctl->dir, want);
+	if (err)
+		return err;
+	path = minor_path(ctl->dir, number);
+	if (!path) {
+		minor_free(ctl->dir, number);
+		return -ENOMEM;
+	}
+	*minor = number;
+	*devname = STEAL(path);
+	return 0;
+}
+
+int
+ctl_free_minor(struct ctl *ctl, int minor)
+{
+	ctl->why.text[0] = '\0';
+	return minor_free(ctl->dir, minor);
+}
+
+/* ---- create -----------------------------------------------------------------------------------
+ */
+
+/* The step that failed decides the error; undoing must not be interrupted, nor change the reason.
+ */
+static void
+undo(struct ctl *ctl, int pid, int minor, bool attached)
+{
+	struct ctl quiet = { .dir = ctl->dir, .cancel_fd = -1, .timeout_ms = -1 };
+
+	if (attached && ctl_detach(&quiet, pid, minor))
+		ctl_close(&quiet, pid, minor, true);
+	if (pid > 0 && !attached)
+		ctl_dismiss(&quiet, pid);
+	/* An open that was given up may still hold the minor: then close and detach once more. */
+	if (attached)
+		ctl_detach(&quiet, pid, minor);
+	ctl_free_minor(&quiet, minor);
+}
+
+int
+ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts, int *pid,
+	   int *minor, char **devname)
+{
+	AUTO_FREE char *path = NULL;
+	bool attached = false;
+	int number, id = -1, err;
+
+	err = ctl_allocate(ctl, -1, opts && opts->device_mode, &number, &path);
+	if (err)
+		return err;
+	err = ctl_spawn(ctl, &id, NULL);
+	if (!err)
+		err = ctl_attach(ctl, id, number);
+	if (!err) {
+		attached = true;
+		err = ctl_open(ctl, id, number, params, opts);
+	}
+	if (err) {
+		undo(ctl, id, number, attached);
+		return err;
+	}
+	if (pid)
+		*pid = id;
+	if (minor)
+		*minor = number;
+	if (devname)
+		*devname = STEAL(path);
+	return 0;
+}
+
+/* ---- destroy ----------------------------------------------------------------------------------
+ */
+
+/* What says that there is nothing to close or detach any more. */
+static bool
+is_gone(int err)
+{
+	return err == -ENODEV || err == -ENOENT || err == -ECONNREFUSED || err == -ESRCH;
+}
+
+void
+ctl_clean_pid(const struct ctl *ctl, int pid, bool dry, void (*fn)(void *arg, const char *name),
+	      void *arg)
+{
+	static const char *const plain[] = { "ctl", "nbdclient" };
+	static const char *const numbered[] = { "nbd", "nbd-old", "nbdserver", "nbdserver-new" };
+	AUTO_FREE int *minors = NULL;
+	char prefix[64], name[512];
+	size_t count, i, n;
+
+	if (kill(pid, 0) == 0 || errno != ESRCH)
+		return;
+	for (i = 0; i < sizeof(numbered) / sizeof(numbered[0]); i++) {
+		snprintf(prefix, sizeof(prefix), "%s%d.", numbered[i], pid);
+		if (ctl_numbers(ctl->dir, prefix, &minors, &count))
+			return;
+		for (n = 0; n < count; n++) {
+			snprintf(name, sizeof(name), "%s/%s%d", ctl->dir, prefix, minors[n]);
+			if ((dry || unlink(name) == 0) && fn)
+				fn(arg, name);
+		}
+		free(STEAL(minors));
+	}
+	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		snprintf(name, sizeof(name), "%s/%s%d", ctl->dir, plain[i], pid);
+		if ((dry ? access(name, F_OK) == 0 : unlink(name) == 0) && fn)
+			fn(arg, name);
+	}
+}
+
+int
+ctl_destroy(struct ctl *ctl, int id, int minor, bool force)
+{
+	int err;
+
+	err = ctl_close(ctl, id, minor, force);
+	if (!err)
+		err = ctl_detach(ctl, id, minor);
+	if (err && !is_gone(err))
+		return err;
+	if (err)
+		ctl_clean_pid(ctl, id, false, NULL, NULL);
+	/* The marker may have been given back by whoever was here before. */
+	err = ctl_free_minor(ctl, minor);
+	if (err)
+		reason(&ctl->why, err, "minor %d was not freed: %s", minor, strerror(-err));
+	return 0;
+}
