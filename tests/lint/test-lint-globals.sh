@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# No object has a variable of its own: state hangs off what main() made.
+. "$(dirname "$0")/lint.sh"
+
+test -z "${SANITIZERS:-}" || skip "sanitizers add variables"
+# Tables that the driver guide wants writable, and the one switch of libblktapctl.
+excepted='tapdisk_[a-z0-9]+|[a-z0-9_]+_disk|dtypes|tap_ctl_debug'
+find "$top_builddir/blktap2" -name '*.o' ! -path '*/.libs/*' >"$tmp/objects"
+test -s "$tmp/objects" || skip "nothing has been built"
+while read -r object; do
+    objdump -t "$object" | awk -v object="${object#"$top_builddir"/}" -v excepted="^($excepted)\$" '
+        NF < 4 { next }
+        $(NF - 2) ~ /^\.(data|bss)(\.|$)/ && $(NF - 2) !~ /^\.data\.rel\.ro/ &&
+        $NF !~ /^\.(data|bss)/ && $NF !~ excepted { print object ": " $NF }
+        $(NF - 2) == "*COM*" { print object ": " $NF }'
+done <"$tmp/objects" >"$tmp/found"
+cat "$tmp/found"
+test ! -s "$tmp/found"
