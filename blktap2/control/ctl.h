@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include <tap-ctl.h>
+#include <tapdisk-message.h>
 
 #include "control/ipc.h"
 

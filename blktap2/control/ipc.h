@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <tap-ctl.h>
+#include <tapdisk-message.h>
 
 #include "common/reason.h"
 

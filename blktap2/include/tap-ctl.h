@@ -15,11 +15,11 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "tapdisk-message.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct tapdisk_message; /* tapdisk-message.h, for those who send messages of their own */
 
 /* Not 0: trace messages on stderr.  Set it before the first call. */
 extern int tap_ctl_debug;
@@ -54,10 +54,10 @@ const char *tap_ctl_control_dir(void);
 char *tap_ctl_socket_name(int id); /* owned by the caller, or NULL */
 int tap_ctl_connect(const char *path, int *sfd);
 int tap_ctl_connect_id(int id, int *sfd);
-int tap_ctl_read_message(int fd, tapdisk_message_t *message, int timeout_s);
-int tap_ctl_write_message(int fd, tapdisk_message_t *message, int timeout_s);
-int tap_ctl_send_and_receive(int fd, tapdisk_message_t *message, int timeout_s);
-int tap_ctl_connect_send_and_receive(int id, tapdisk_message_t *message, int timeout_s);
+int tap_ctl_read_message(int fd, struct tapdisk_message *message, int timeout_s);
+int tap_ctl_write_message(int fd, struct tapdisk_message *message, int timeout_s);
+int tap_ctl_send_and_receive(int fd, struct tapdisk_message *message, int timeout_s);
+int tap_ctl_connect_send_and_receive(int id, struct tapdisk_message *message, int timeout_s);
 
 /* ---- enumeration ------------------------------------------------------------------------------
  */
