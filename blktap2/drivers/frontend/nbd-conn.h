@@ -140,6 +140,7 @@ struct nbd_conn {
 
 	/* Input: bytes in_at..in_end of in are to be parsed; without in, those of carry. */
 	char *in;
+	size_t in_room;
 	size_t in_at, in_end;
 	size_t carried;
 	char carry[NBD_REQUEST_MAX];

@@ -17,6 +17,7 @@
 #define BULK_FROM (16u * 1024)   /* bytes of a write that is worth not copying */
 #define BULK_PEEK 512u           /* bytes to receive behind, or in wait of, such a write */
 #define ROUNDS 8                 /* receives per event: others want their turn */
+#define INPUT_SHARE 16           /* an input buffer is at most such a part of what is left */
 
 bool
 nbd_input_wanted(const struct nbd_conn *conn)
@@ -26,6 +27,20 @@ nbd_input_wanted(const struct nbd_conn *conn)
 	if (conn->greeting)
 		return conn->greeting->machine.out_size == 0;
 	return !conn->export->masked;
+}
+
+/*
+ * Bytes to receive at once.  When memory is short it is little: buffers of those who wait for data
+ * buffers must not be what these wait for.
+ */
+static size_t
+room_for_input(const struct nbd_conn *conn)
+{
+	size_t room = INPUT_ROOM, share = buffers_left(conn->export->buffers) / INPUT_SHARE;
+
+	while (!conn->greeting && room > share && room > BUFFER_MIN)
+		room /= 2;
+	return room;
 }
 
 /*
@@ -42,7 +57,8 @@ prepare(struct nbd_conn *conn)
 		conn->in_at = 0;
 		return true;
 	}
-	conn->in = buffers_get(conn->export->buffers, INPUT_ROOM);
+	conn->in_room = room_for_input(conn);
+	conn->in = buffers_get(conn->export->buffers, conn->in_room);
 	if (!conn->in) {
 		if (conn->receiving && conn->payload)
 			return true;
@@ -60,7 +76,7 @@ void
 nbd_input_free(struct nbd_conn *conn)
 {
 	if (conn->in)
-		buffers_put(conn->export->buffers, conn->in, INPUT_ROOM);
+		buffers_put(conn->export->buffers, conn->in, conn->in_room);
 	conn->in = NULL;
 	conn->in_at = 0;
 	conn->in_end = 0;
@@ -236,7 +252,7 @@ receive(struct nbd_conn *conn)
 		iov[message.msg_iovlen++].iov_len = direct;
 	}
 	if (conn->in) {
-		window = INPUT_ROOM - conn->in_end;
+		window = conn->in_room - conn->in_end;
 		if (conn->bulk && window > BULK_PEEK)
 			window = BULK_PEEK;
 		iov[message.msg_iovlen].iov_base = conn->in + conn->in_end;
