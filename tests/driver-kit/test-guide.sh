@@ -62,6 +62,7 @@ sed -i 's|^\t%D%/block-null.c|\t%D%/block-mynewdisk.c \\\n&|' "$tree/blktap2/dri
     cd "$tmp/build"
     "$tree/configure" --enable-werror CC="$CC"
     $MAKE -j2
+    $MAKE tests/driver-kit/td-conform
 ) >"$tmp/log" 2>&1 || {
     tail -30 "$tmp/log"
     fail "the guide's driver does not build"
@@ -69,6 +70,8 @@ sed -i 's|^\t%D%/block-null.c|\t%D%/block-mynewdisk.c \\\n&|' "$tree/blktap2/dri
 
 grep -q "'mynewdisk'" "$tmp"/build/tools/python/xen/xend/server/blktap_disk_types_gen.py ||
     fail "mynewdisk is not in the Python list"
+
+"$tmp/build/tests/driver-kit/td-conform" mynewdisk || fail "it does not conform"
 
 export BLKTAP_CONTROL_DIR="$tmp/run"
 uri=$("$tmp/build/blktap2/drivers/tapdisk2" -n mynewdisk:/anything) || fail "it does not serve"

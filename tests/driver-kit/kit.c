@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Images, servers and requests for the items.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/minor.h"
+#include "common/rundir.h"
+#include "drivers/core/loop.h"
+#include "drivers/tapdisk-disktype.h"
+#include "tests/driver-kit/kit.h"
+
+#define MAX_TURNS 10000000
+
+/* Drivers whose name is no file of raw sectors, or whose data do not stay. */
+static const struct {
+	const char *handle;
+	const char *name; /* NULL: a file */
+	bool keeps_data, is_persistent;
+} special[] = {
+	{ "null", "8M", false, false },
+	{ "ram", NULL, true, false },
+	{ "aio", NULL, true, true },
+	{ "sync", NULL, true, true },
+};
+
+bool
+kit_fail(struct kit *kit, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(kit->why, sizeof(kit->why), format, args);
+	va_end(args);
+	return false;
+}
+
+uint64_t
+kit_random(struct kit *kit, uint64_t limit)
+{
+	return ((uint64_t)rand_r(&kit->seed) << 16 ^ (uint64_t)rand_r(&kit->seed)) % limit;
+}
+
+int
+kit_open_fds(void)
+{
+	DIR *list = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (list && readdir(list))
+		count++;
+	if (list)
+		closedir(list);
+	return count;
+}
+
+struct fake_control *
+kit_control(struct kit *kit)
+{
+	return fake_control(tapdisk_server_loop(kit->server));
+}
+
+/* ---- images -------------------------------------------------------------------------------------
+ */
+
+static void
+must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	perror(what);
+	exit(99);
+}
+
+static void
+make_image(struct kit *kit)
+{
+	int fd = open(kit->image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	must(fd >= 0 && ftruncate(fd, (off_t)KIT_SECTORS << SECTOR_SHIFT) == 0, kit->image);
+	close(fd);
+}
+
+/* A driver that the table does not know is given a file, and is expected to keep what is written.
+ */
+static void
+choose_image(struct kit *kit)
+{
+	const char *name = NULL;
+	bool is_known = false;
+	size_t i;
+
+	kit->keeps_data = true;
+	kit->is_persistent = false;
+	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+		if (strcmp(special[i].handle, kit->type->handle) != 0)
+			continue;
+		is_known = true;
+		name = special[i].name;
+		kit->keeps_data = special[i].keeps_data;
+		kit->is_persistent = special[i].is_persistent;
+	}
+	kit->is_file = is_known && !name;
+	if (!name)
+		make_image(kit);
+	snprintf(kit->params, sizeof(kit->params), "%s:%s", kit->type->handle,
+		 name ? name : kit->image);
+}
+
+void
+kit_begin(struct kit *kit)
+{
+	struct tapdisk_config config = { .types = kit->types };
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(kit->dir, sizeof(kit->dir), "%.32s/conform.XXXXXX", tmp ? tmp : "/tmp");
+	must(mkdtemp(kit->dir) != NULL, kit->dir);
+	snprintf(kit->image, sizeof(kit->image), "%s/image", kit->dir);
+	config.control_dir = kit->dir;
+	must(rundir_create(kit->dir) == 0 && tapdisk_server_new(&kit->server, &config) == 0,
+	     "server");
+	must(minor_allocate(kit->dir, &kit->minor) == 0, "minor");
+	must(tapdisk_server_attach(kit->server, kit->minor, &kit->vbd) == 0, "attach");
+	kit_control(kit)->seed = kit->seed;
+	kit->why[0] = '\0';
+	kit->sectors = KIT_SECTORS;
+	choose_image(kit);
+	kit->model = calloc(KIT_SECTORS, DEFAULT_SECTOR_SIZE);
+	must(kit->model != NULL, "model");
+}
+
+void
+kit_end(struct kit *kit)
+{
+	char path[96];
+
+	kit_control(kit)->fail_at = 0;
+	kit_close(kit);
+	tapdisk_server_detach(kit->server, kit->vbd);
+	tapdisk_server_free(kit->server);
+	minor_free(kit->dir, kit->minor);
+	unlink(kit->image);
+	snprintf(path, sizeof(path), "%s/tapdisk", kit->dir);
+	rmdir(path);
+	rmdir(kit->dir);
+	free(kit->model);
+}
+
+/* ---- operations ---------------------------------------------------------------------------------
+ */
+
+struct outcome {
+	bool ended;
+	int err;
+};
+
+static void
+operation_done(void *arg, int err, const char *why)
+{
+	struct outcome *outcome = arg;
+
+	(void)why;
+	outcome->ended = true;
+	outcome->err = err;
+}
+
+/* Simulated time is cheap: what has not ended after so many turns never will. */
+static void
+turn_until(struct kit *kit, const bool *flag)
+{
+	int turns;
+
+	for (turns = 0; !*flag; turns++) {
+		must(turns < MAX_TURNS, "something never ends");
+		loop_turn(tapdisk_server_loop(kit->server), 0);
+	}
+}
+
+int
+kit_open_name(struct kit *kit, const char *params, td_flag_t flags)
+{
+	struct vbd_options options = { .params = params, .flags = flags, .parent_minor = -1 };
+	struct outcome outcome = { 0 };
+
+	vbd_open(kit->vbd, &options, operation_done, &outcome);
+	turn_until(kit, &outcome.ended);
+	if (!outcome.err && vbd_sectors(kit->vbd) < kit->sectors)
+		kit->sectors = vbd_sectors(kit->vbd);
+	return outcome.err;
+}
+
+int
+kit_open(struct kit *kit, td_flag_t flags)
+{
+	return kit_open_name(kit, kit->params, flags);
+}
+
+int
+kit_close(struct kit *kit)
+{
+	struct outcome outcome = { 0 };
+
+	vbd_close(kit->vbd, false, operation_done, &outcome);
+	turn_until(kit, &outcome.ended);
+	return outcome.err;
+}
+
+int
+kit_pause(struct kit *kit)
+{
+	struct outcome outcome = { 0 };
+
+	vbd_pause(kit->vbd, operation_done, &outcome);
+	turn_until(kit, &outcome.ended);
+	return outcome.err;
+}
+
+int
+kit_resume(struct kit *kit)
+{
+	struct outcome outcome = { 0 };
+
+	vbd_resume(kit->vbd, NULL, operation_done, &outcome);
+	turn_until(kit, &outcome.ended);
+	return outcome.err;
+}
+
+/* ---- requests -----------------------------------------------------------------------------------
+ */
+
+static void
+request_done(struct vbd_request *req, int err)
+{
+	struct kit_request *request = req->arg;
+
+	request->ended = true;
+	request->times++;
+	request->err = err;
+}
+
+/* Write buffers are read-only for the driver: a touch is a fault. */
+static uint8_t *
+make_buffer(size_t bytes, int op, uint8_t fill)
+{
+	uint8_t *buf =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(buf != MAP_FAILED, "buffer");
+	memset(buf, op == TD_OP_WRITE ? fill : 0xEE, bytes);
+	if (op == TD_OP_WRITE)
+		mprotect(buf, bytes, PROT_READ);
+	return buf;
+}
+
+struct kit_request *
+kit_submit(struct kit *kit, int op, uint64_t sector, uint64_t sectors, uint8_t fill)
+{
+	struct kit_request *request = calloc(1, sizeof(*request));
+
+	must(request != NULL, "request");
+	request->req.op = op;
+	request->req.sector = sector;
+	request->req.sectors = sectors;
+	request->req.done = request_done;
+	request->req.arg = request;
+	if (op == TD_OP_READ || op == TD_OP_WRITE) {
+		request->mapped = (size_t)sectors << SECTOR_SHIFT;
+		request->buf = make_buffer(request->mapped, op, fill);
+		request->iov = (struct iovec){ request->buf, request->mapped };
+		request->req.iov = &request->iov;
+		request->req.iovcnt = 1;
+	}
+	vbd_submit(kit->vbd, &request->req);
+	return request;
+}
+
+int
+kit_wait(struct kit *kit, struct kit_request *request)
+{
+	turn_until(kit, &request->ended);
+	return request->err;
+}
+
+void
+kit_request_free(struct kit_request *request)
+{
+	if (request->buf)
+		munmap(request->buf, request->mapped);
+	free(request);
+}
+
+int
+kit_run(struct kit *kit, int op, uint64_t sector, uint64_t sectors, uint8_t fill)
+{
+	struct kit_request *request = kit_submit(kit, op, sector, sectors, fill);
+	int err = kit_wait(kit, request);
+
+	if (!err && (op == TD_OP_WRITE || op == TD_OP_WRITE_ZEROES))
+		memset(kit->model + (sector << SECTOR_SHIFT), op == TD_OP_WRITE ? fill : 0,
+		       (size_t)sectors << SECTOR_SHIFT);
+	kit_request_free(request);
+	return err;
+}
+
+int
+kit_status(struct kit *kit, struct vbd_extents *extents)
+{
+	struct kit_request request = { 0 };
+
+	request.req = (struct vbd_request){
+		.op = TD_OP_BLOCK_STATUS,
+		.sectors = kit->sectors,
+		.extents = extents,
+		.done = request_done,
+		.arg = &request,
+	};
+	vbd_submit(kit->vbd, &request.req);
+	return kit_wait(kit, &request);
+}
+
+int
+kit_probe_far(struct kit *kit, uint64_t sector)
+{
+	struct kit_request *write = kit_submit(kit, TD_OP_WRITE, sector, 8, 0x77), *read;
+	int err = kit_wait(kit, write);
+
+	read = kit_submit(kit, TD_OP_READ, sector, 8, 0);
+	if (!err)
+		err = kit_wait(kit, read);
+	else
+		kit_wait(kit, read);
+	if (!err && memcmp(read->buf, write->buf, read->mapped) != 0)
+		err = -EILSEQ;
+	kit_request_free(write);
+	kit_request_free(read);
+	return err;
+}
+
+bool
+kit_matches(struct kit *kit)
+{
+	struct kit_request *request = kit_submit(kit, TD_OP_READ, 0, kit->sectors, 0);
+	int err = kit_wait(kit, request);
+	bool same =
+		!err && memcmp(request->buf, kit->model, (size_t)kit->sectors << SECTOR_SHIFT) == 0;
+
+	kit_request_free(request);
+	if (!same)
+		kit_fail(kit, err ? "reading the whole disk: %s" : "data differ from the model%s",
+			 err ? strerror(-err) : "");
+	return same;
+}
