@@ -24,6 +24,6 @@ qemu-img convert -n -W -m 16 -f raw -O raw "$tmp/source" "$uri"
 qemu-img compare -f raw -F raw "$tmp/source" "$uri" > "$tmp/out" || fail "$(cat "$tmp/out")"
 qemu-img convert -f raw -O raw "$uri" "$tmp/copy"
 cmp "$tmp/source" "$tmp/copy" || fail "qemu-img convert"
-stop_disk
+stop_disk "$pid" "$minor"
 cmp "$tmp/source" "$tmp/img" || fail "the image itself"
 nothing_left

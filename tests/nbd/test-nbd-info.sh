@@ -26,9 +26,9 @@ nbdinfo --map "$uri" | awk '{ print $1, $2, $3 }' > "$tmp/map"
 printf '%s\n' '0 16777216 3' '16777216 2097152 0' '18874368 48234496 3' > "$tmp/expected"
 diff "$tmp/expected" "$tmp/map" || fail "the map is another"
 
-stop_disk
+stop_disk "$pid" "$minor"
 start_disk "aio:$tmp/img" -R
 nbdinfo --json "$uri" > "$tmp/json"
 grep -q '"is_read_only": true' "$tmp/json" || fail "not read-only: $(cat "$tmp/json")"
-stop_disk
+stop_disk "$pid" "$minor"
 nothing_left

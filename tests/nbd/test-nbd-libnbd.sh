@@ -54,5 +54,5 @@ assert handles[0].pread(SIZE, 0) == model
 for handle in handles:
     handle.shutdown()
 SCRIPT
-stop_disk
+stop_disk "$pid" "$minor"
 nothing_left

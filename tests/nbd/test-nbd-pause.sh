@@ -26,6 +26,6 @@ cmp "$tmp/source" "$tmp/copy" || fail "other bytes after $pauses pauses"
 nbdcopy --connections=4 "$tmp/source" "$uri" 2> "$tmp/err" &
 copy=$!
 wait_for grep -q . "/proc/$copy/cmdline"
-stop_disk
+stop_disk "$pid" "$minor"
 wait "$copy" || :
 nothing_left
