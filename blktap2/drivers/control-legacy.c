@@ -15,7 +15,7 @@
 #include "drivers/core/server.h"
 
 /* What each request is, and the number of its answer. */
-static const struct {
+static const struct row {
 	unsigned type, verb, answer;
 } rows[] = {
 	{ TAPDISK_MESSAGE_PID, TAPDISK_FRAME_PING, TAPDISK_MESSAGE_PID_RSP },
@@ -41,35 +41,23 @@ static const struct {
 	  TAPDISK_MESSAGE_CANCEL_COMMIT_JOB_RSP },
 };
 
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
-
-/* The flags of messages and those of the engine. */
-static const struct {
-	uint32_t message;
-	td_flag_t open;
-} flag_rows[] = {
-	{ TAPDISK_MESSAGE_FLAG_SHARED, TD_OPEN_SHAREABLE },
-	{ TAPDISK_MESSAGE_FLAG_RDONLY, TD_OPEN_RDONLY },
-	{ TAPDISK_MESSAGE_FLAG_ADD_CACHE, TD_OPEN_ADD_CACHE },
-	{ TAPDISK_MESSAGE_FLAG_VHD_INDEX, TD_OPEN_VHD_INDEX },
-	{ TAPDISK_MESSAGE_FLAG_ADD_LOG, TD_OPEN_ADD_LOG },
-	{ TAPDISK_MESSAGE_FLAG_ADD_LCACHE, TD_OPEN_LOCAL_CACHE },
-	{ TAPDISK_MESSAGE_FLAG_REUSE_PRT, TD_OPEN_REUSE_PARENT },
-	{ TAPDISK_MESSAGE_FLAG_SECONDARY, TD_OPEN_SECONDARY },
-	{ TAPDISK_MESSAGE_FLAG_STANDBY, TD_OPEN_STANDBY },
-	{ TAPDISK_MESSAGE_FLAG_NO_O_DIRECT, TD_OPEN_NO_O_DIRECT },
-};
-
-td_flag_t
-control_open_flags(uint32_t flags)
+/* NULL: not a request. */
+static const struct row *
+row_of(unsigned type)
 {
-	td_flag_t open = 0;
 	size_t i;
 
-	for (i = 0; i < sizeof(flag_rows) / sizeof(flag_rows[0]); i++)
-		if (flags & flag_rows[i].message)
-			open |= flag_rows[i].open;
-	return open;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].type == type)
+			return &rows[i];
+	return NULL;
+}
+
+static uint32_t
+minor_of(const tapdisk_message_t *message)
+{
+	return message->cookie == TAPDISK_MESSAGE_NO_MINOR ? TAPDISK_FRAME_NO_MINOR
+							   : message->cookie;
 }
 
 /* ---- answers ----------------------------------------------------------------------------------
@@ -80,8 +68,7 @@ send_message(struct connection *connection, tapdisk_message_t *message, unsigned
 	     uint32_t minor)
 {
 	message->type = (uint16_t)type;
-	message->cookie =
-		minor == TAPDISK_FRAME_NO_MINOR ? TAPDISK_MESSAGE_NO_MINOR : (uint16_t)minor;
+	message->cookie = (uint16_t)minor; /* TAPDISK_MESSAGE_NO_MINOR for none */
 	connection_send(connection, message, sizeof(*message));
 }
 
@@ -97,7 +84,7 @@ send_error(struct connection *connection, uint32_t minor, int err, const char *w
 }
 
 static void
-send_list(struct control_op *op)
+send_list(const struct control_op *op)
 {
 	struct tapdisk_server *server = op->control->config.server;
 	int left = (int)tapdisk_server_count(server);
@@ -120,7 +107,7 @@ send_list(struct control_op *op)
 }
 
 static void
-send_minors(struct control_op *op)
+send_minors(const struct control_op *op)
 {
 	struct tapdisk_server *server = op->control->config.server;
 	tapdisk_message_t message = { 0 };
@@ -131,47 +118,45 @@ send_minors(struct control_op *op)
 	send_message(op->connection, &message, TAPDISK_MESSAGE_LIST_MINORS_RSP, op->minor);
 }
 
-struct json_object *
-control_stats(struct control_op *op)
-{
-	struct tapdisk_server *server = op->control->config.server;
-	struct json_object *all;
-	struct vbd *vbd = NULL;
-
-	if (op->minor != TAPDISK_FRAME_NO_MINOR)
-		return vbd_stats(tapdisk_server_find(server, (int)op->minor));
-	all = json_object_new_array();
-	while ((vbd = tapdisk_server_next(server, vbd)))
-		json_object_array_add(all, vbd_stats(vbd));
-	return all;
-}
-
 static void
-send_stats(struct control_op *op)
+send_stats(const struct control_op *op)
 {
 	struct json_object *stats = control_stats(op);
 	tapdisk_message_t message = { 0 };
 	const char *text;
+	size_t length;
 
 	text = json_object_to_json_string_ext(stats, CONTROL_JSON);
-	message.u.info.length = strlen(text);
+	length = strlen(text);
+	message.u.info.length = length;
 	send_message(op->connection, &message, TAPDISK_MESSAGE_STATS_RSP, op->minor);
-	connection_send(op->connection, text, strlen(text));
+	connection_send(op->connection, text, length);
 	json_object_put(stats);
 }
 
+/* The answers that are one message. */
 static void
-send_success(struct control_op *op, unsigned type)
+send_success(const struct control_op *op, unsigned type)
 {
-	struct vbd *vbd = tapdisk_server_find(op->control->config.server, (int)op->minor);
+	const struct vbd *vbd = control_op_disk(op);
 	tapdisk_message_t message = { 0 };
 
-	if (op->verb == TAPDISK_FRAME_PING) {
+	switch (op->verb) {
+	case TAPDISK_FRAME_PING:
 		message.u.tapdisk_pid = (int32_t)getpid();
-	} else if ((op->verb == TAPDISK_FRAME_OPEN || op->verb == TAPDISK_FRAME_INFO) && vbd) {
+		break;
+	case TAPDISK_FRAME_OPEN:
+	case TAPDISK_FRAME_INFO:
 		message.u.image.sectors = vbd_sectors(vbd);
 		message.u.image.sector_size = vbd_sector_size(vbd);
 		message.u.image.info = vbd_info(vbd)->info;
+		break;
+	case TAPDISK_FRAME_COMMIT_QUERY:
+		message_put_note(message.u.query.status, sizeof(message.u.query.status),
+				 "undefined");
+		break;
+	default:
+		break;
 	}
 	send_message(op->connection, &message, type, op->minor);
 }
@@ -179,15 +164,8 @@ send_success(struct control_op *op, unsigned type)
 static void
 legacy_answer(struct control_op *op, int err, const char *why)
 {
-	struct connection *connection = op->connection;
-	unsigned type = 0;
-	size_t i;
-
-	for (i = 0; i < ROWS; i++)
-		if (rows[i].type == op->type)
-			type = rows[i].answer;
 	if (err)
-		send_error(connection, op->minor, err, why);
+		send_error(op->connection, op->minor, err, why);
 	else if (op->verb == TAPDISK_FRAME_LIST)
 		send_list(op);
 	else if (op->verb == VERB_LIST_MINORS)
@@ -195,43 +173,59 @@ legacy_answer(struct control_op *op, int err, const char *why)
 	else if (op->verb == TAPDISK_FRAME_STATS)
 		send_stats(op);
 	else
-		send_success(op, type);
-	connection_finish(connection);
+		send_success(op, row_of(op->type)->answer);
+	connection_finish(op->connection);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
+static bool
+has_log(const tapdisk_message_t *message)
+{
+	return (message->type == TAPDISK_MESSAGE_OPEN || message->type == TAPDISK_MESSAGE_RESUME) &&
+	       message->u.params.flags & TAPDISK_MESSAGE_FLAG_ADD_LOG;
+}
+
+static bool
+has_key(const tapdisk_message_t *message)
+{
+	return message->type == TAPDISK_MESSAGE_OPEN &&
+	       message->u.params.flags & TAPDISK_MESSAGE_FLAG_ENCRYPTED;
+}
+
 /* Bytes of the whole request, as far as is known; -EINVAL for a key of impossible length. */
 static int
-whole_length(const tapdisk_message_t *message, const struct bytes *in, size_t *length)
+whole_length(const tapdisk_message_t *message, const struct inbox *in, size_t *length)
 {
-	bool carries =
-		message->type == TAPDISK_MESSAGE_OPEN || message->type == TAPDISK_MESSAGE_RESUME;
 	unsigned key;
 
 	*length = TAPDISK_MESSAGE_SIZE;
-	if (carries && message->u.params.flags & TAPDISK_MESSAGE_FLAG_ADD_LOG)
+	if (has_log(message))
 		*length += TAPDISK_MESSAGE_LOG_BYTES;
-	if (message->type != TAPDISK_MESSAGE_OPEN ||
-	    !(message->u.params.flags & TAPDISK_MESSAGE_FLAG_ENCRYPTED))
+	if (!has_key(message))
 		return 0;
 	*length += 1;
 	if (in->length < *length)
 		return 0;
-	key = in->at[in->from + *length - 1];
+	key = in->at[*length - 1];
 	if (!key || key > TAPDISK_MESSAGE_MAX_KEY)
 		return -EINVAL;
 	*length += key;
 	return 0;
 }
 
-/* The text of a field of the message, copied; *out NULL when it is empty. */
+/* The text of a field, copied; *out stays NULL when it is empty. */
 static int
 copy_text(const char *field, size_t size, char **out)
 {
+	const char *at;
+
 	if (!message_text_ends(field, size))
 		return -EINVAL;
+	for (at = field; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return -EINVAL;
 	if (!*field)
 		return 0;
 	*out = strdup(field);
@@ -246,13 +240,9 @@ decode_params(struct control_op *op, const tapdisk_message_t *message)
 
 	if (params->flags & ~(uint32_t)TAPDISK_MESSAGE_FLAGS)
 		return -EINVAL;
-	op->options.flags = control_open_flags(params->flags);
-	op->options.timeout_s = params->req_timeout;
-	if (params->flags & TAPDISK_MESSAGE_FLAG_REUSE_PRT) {
-		if (params->prt_devnum > VBD_MAX_MINOR)
-			return -EINVAL;
-		op->options.parent_minor = (int)params->prt_devnum;
-	}
+	op->flags = params->flags;
+	op->timeout_s = params->req_timeout;
+	op->parent_minor = params->prt_devnum;
 	err = copy_text(params->path, sizeof(params->path), &op->params);
 	if (!err && params->flags & TAPDISK_MESSAGE_FLAG_SECONDARY)
 		err = copy_text(params->secondary, sizeof(params->secondary), &op->secondary);
@@ -262,22 +252,15 @@ decode_params(struct control_op *op, const tapdisk_message_t *message)
 static int
 decode_trailing(struct control_op *op, const tapdisk_message_t *message, const uint8_t *trailing)
 {
-	uint32_t flags = message->u.params.flags;
 	int err;
 
-	if (flags & TAPDISK_MESSAGE_FLAG_ADD_LOG) {
+	if (has_log(message)) {
 		err = copy_text((const char *)trailing, TAPDISK_MESSAGE_LOG_BYTES, &op->log_path);
-		if (err || !op->log_path)
-			return err ? err : -EINVAL;
+		if (err)
+			return err;
 		trailing += TAPDISK_MESSAGE_LOG_BYTES;
 	}
-	if (message->type == TAPDISK_MESSAGE_OPEN && flags & TAPDISK_MESSAGE_FLAG_ENCRYPTED) {
-		if (trailing[0] != 32 && trailing[0] != 64)
-			return -EINVAL;
-		op->options.key_len = trailing[0];
-		memcpy(op->key, trailing + 1, trailing[0]);
-	}
-	return 0;
+	return has_key(message) ? control_op_set_key(op, trailing + 1, trailing[0]) : 0;
 }
 
 static int
@@ -293,79 +276,64 @@ decode(struct control_op *op, const tapdisk_message_t *message, const uint8_t *t
 	case TAPDISK_MESSAGE_FORCE_SHUTDOWN:
 		op->force = true;
 		return 0;
+	case TAPDISK_MESSAGE_COMMIT:
+		return copy_text(message->u.params.path, sizeof(message->u.params.path),
+				 &op->params);
+	case TAPDISK_MESSAGE_XENBLKIF_CONNECT:
+	case TAPDISK_MESSAGE_XENBLKIF_DISCONNECT:
+		return control_ring_decode(op, &message->u.blkif);
 	default:
 		return 0;
 	}
 }
 
-static unsigned
-verb_of(unsigned type)
-{
-	size_t i;
-
-	for (i = 0; i < ROWS; i++)
-		if (rows[i].type == type)
-			return rows[i].verb;
-	return 0;
-}
-
 static void
 start(struct connection *connection, const tapdisk_message_t *message, const uint8_t *trailing)
 {
-	uint32_t minor = message->cookie == TAPDISK_MESSAGE_NO_MINOR ? TAPDISK_FRAME_NO_MINOR
-								     : message->cookie;
-	unsigned verb = verb_of(message->type);
+	const struct row *row = row_of(message->type);
 	struct control_op *op;
 	int err;
 
-	if (!verb) {
-		send_error(connection, minor, -EINVAL, "unknown request");
+	if (!row) {
+		send_error(connection, minor_of(message), -EINVAL, "unknown request");
 		connection_finish(connection);
 		return;
 	}
-	op = control_op_new(connection, verb, message->type, minor);
+	op = control_op_new(connection, row->verb, message->type, minor_of(message));
 	if (!op) {
 		connection_finish(connection);
 		return;
 	}
 	err = decode(op, message, trailing);
-	if (err) {
-		op->ended = true;
-		legacy_answer(op, err, NULL);
-		control_op_free(op);
-		return;
-	}
-	control_op_start(op);
+	if (err)
+		control_op_end(op, err, NULL);
+	else
+		control_queue_start(op);
 }
 
 static int
 legacy_take(struct connection *connection, size_t *need)
 {
-	struct bytes *in = &connection->in;
+	const struct inbox *in = &connection->in;
 	tapdisk_message_t message;
 	int err;
 
 	*need = TAPDISK_MESSAGE_SIZE;
 	/* One request per connection: whatever else comes is not listened to. */
-	if (connection->outstanding) {
-		in->length = 0;
-		return 0;
-	}
+	if (connection->outstanding)
+		return in->length ? 1 : 0;
 	if (in->length < TAPDISK_MESSAGE_SIZE)
 		return 0;
-	memcpy(&message, in->at + in->from, sizeof(message));
+	memcpy(&message, in->at, sizeof(message));
 	err = whole_length(&message, in, need);
 	if (err) {
-		send_error(connection, message.cookie, err, "the key has an impossible length");
+		send_error(connection, minor_of(&message), err, "the key has an impossible length");
 		connection_finish(connection);
-		return 0;
+		return 1;
 	}
 	if (in->length < *need)
 		return 0;
-	start(connection, &message, in->at + in->from + TAPDISK_MESSAGE_SIZE);
-	explicit_bzero(in->at + in->from, in->length);
-	in->length = 0;
-	*need = TAPDISK_MESSAGE_SIZE;
+	start(connection, &message, in->at + TAPDISK_MESSAGE_SIZE);
 	return 1;
 }
 

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is asked of a tapdisk, whichever protocol asked it.
- *
- * Questions are answered at once, in any state.  Operations on a disk are exclusive: one at a time
- * per minor, the others wait in the order of their arrival, but for a forced close, which starts at
- * once, and for a close or pause that joins one that is running.
+ * What requests do, whichever protocol asked: one row and one function each.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
+#include "common/secret.h"
 #include "drivers/control-internal.h"
 #include "drivers/core/server.h"
 
+#define ERRNO_MAX 4095
+
 /* ---- one request ------------------------------------------------------------------------------
  */
-
-static void pause_timed_out(void *arg);
 
 struct control_op *
 control_op_new(struct connection *connection, unsigned verb, unsigned type, uint32_t minor)
@@ -29,420 +28,502 @@ control_op_new(struct connection *connection, unsigned verb, unsigned type, uint
 	op->control = connection->control;
 	op->connection = connection;
 	op->protocol = connection->protocol;
+	op->row = control_verb(verb);
 	op->verb = verb;
 	op->type = type;
 	op->minor = minor;
+	op->peer_pid = connection->peer_pid;
+	op->peer_uid = connection->peer_uid;
 	op->begun = loop_now(connection->control->loop);
-	op->options.parent_minor = -1;
-	op->timer.fn = pause_timed_out;
-	op->timer.arg = op;
+	op->parent_minor = TAPDISK_MESSAGE_NO_PARENT;
 	TAILQ_INSERT_TAIL(&connection->ops, op, link);
 	connection->outstanding++;
 	return op;
 }
 
-static void
-leave_connection(struct control_op *op)
-{
-	if (!op->connection)
-		return;
-	TAILQ_REMOVE(&op->connection->ops, op, link);
-	op->connection->outstanding--;
-	op->connection = NULL;
-}
-
 void
 control_op_free(struct control_op *op)
 {
-	leave_connection(op);
-	if (op->exclusive)
-		TAILQ_REMOVE(&op->control->exclusive, op, queue_link);
+	struct connection *connection = op->connection;
+
+	control_queue_remove(op);
 	loop_timer_cancel(op->control->loop, &op->timer);
-	explicit_bzero(op->key, sizeof(op->key));
+	if (connection) {
+		TAILQ_REMOVE(&connection->ops, op, link);
+		connection->outstanding--;
+		connection->idle_at = loop_now(op->control->loop);
+		connection_update(connection);
+	}
+	secret_free(op->key, TAPDISK_MESSAGE_MAX_KEY);
 	free(op->params);
 	free(op->secondary);
 	free(op->log_path);
 	free(op->name);
 	free(op->purpose);
+	free(op->queues);
 	free(op);
 }
 
-static struct vbd *
-disk_of(const struct control_op *op)
+int
+control_op_set_key(struct control_op *op, const uint8_t *key, size_t length)
+{
+	if (length != 32 && length != 64)
+		return -EINVAL;
+	op->key = secret_new(TAPDISK_MESSAGE_MAX_KEY);
+	if (!op->key)
+		return -ENOMEM;
+	memcpy(op->key, key, length);
+	op->key_len = length;
+	return 0;
+}
+
+struct vbd *
+control_op_disk(const struct control_op *op)
 {
 	if (op->minor > VBD_MAX_MINOR)
 		return NULL;
 	return tapdisk_server_find(op->control->config.server, (int)op->minor);
 }
 
-/* ---- the queue of exclusive requests -----------------------------------------------------------
- */
-
-static void run(struct control_op *op);
-
-static const char *
-verb_name(const struct control_op *op)
-{
-	static const char *const names[] = {
-		[TAPDISK_FRAME_ATTACH] = "attach", [TAPDISK_FRAME_DETACH] = "detach",
-		[TAPDISK_FRAME_OPEN] = "open",     [TAPDISK_FRAME_CLOSE] = "close",
-		[TAPDISK_FRAME_PAUSE] = "pause",   [TAPDISK_FRAME_RESUME] = "unpause",
-		[TAPDISK_FRAME_RESIZE] = "resize", [TAPDISK_FRAME_SET] = "set",
-		[TAPDISK_FRAME_MIRROR] = "mirror", [TAPDISK_FRAME_COMMIT] = "commit",
-	};
-
-	if (op->verb >= sizeof(names) / sizeof(names[0]) || !names[op->verb])
-		return "request";
-	return names[op->verb];
-}
-
-static bool
-is_exclusive(unsigned verb)
-{
-	switch (verb) {
-	case TAPDISK_FRAME_ATTACH:
-	case TAPDISK_FRAME_DETACH:
-	case TAPDISK_FRAME_OPEN:
-	case TAPDISK_FRAME_CLOSE:
-	case TAPDISK_FRAME_PAUSE:
-	case TAPDISK_FRAME_RESUME:
-	case TAPDISK_FRAME_RESIZE:
-	case TAPDISK_FRAME_SET:
-	case TAPDISK_FRAME_MIRROR:
-	case TAPDISK_FRAME_COMMIT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* May op run beside this one that is running on the same disk? */
-static bool
-may_join(const struct control_op *op, const struct control_op *running)
-{
-	if (op->verb == TAPDISK_FRAME_CLOSE && op->force)
-		return true;
-	return op->verb == running->verb &&
-	       (op->verb == TAPDISK_FRAME_CLOSE || op->verb == TAPDISK_FRAME_PAUSE);
-}
-
-static bool
-must_wait(const struct control_op *op)
-{
-	const struct control_op *other;
-
-	TAILQ_FOREACH(other, &op->control->exclusive, queue_link)
-	{
-		if (other == op)
-			return false;
-		if (other->minor == op->minor && !(other->running && may_join(op, other)) &&
-		    !(op->verb == TAPDISK_FRAME_CLOSE && op->force))
-			return true;
-	}
-	return false;
-}
-
-/* Too many for one disk, or so many that questions might no longer get through. */
-static bool
-queue_is_full(const struct control_op *op)
-{
-	const struct control_op *other;
-	unsigned same = 0, all = 0;
-
-	TAILQ_FOREACH(other, &op->control->exclusive, queue_link)
-	{
-		all++;
-		if (other->minor == op->minor && !other->running)
-			same++;
-	}
-	return same >= CONTROL_QUEUE || all >= CONTROL_EXCLUSIVE;
-}
-
 static void
-run_next(struct control_server *control, uint32_t minor)
-{
-	struct control_op *op, *next;
-
-	for (op = TAILQ_FIRST(&control->exclusive); op; op = next) {
-		next = TAILQ_NEXT(op, queue_link);
-		if (op->minor == minor && !op->running && !must_wait(op)) {
-			op->running = true;
-			run(op);
-			/* What it has ended may have changed the list; its end looks again. */
-			return;
-		}
-	}
-}
-
-/* Answer, forget, and let the next one in. */
-static void
-end(struct control_op *op, int err, const char *why)
+log_end(struct control_op *op, int err, const char *why)
 {
 	struct control_server *control = op->control;
-	uint32_t minor = op->minor;
-	bool was_exclusive = op->exclusive;
+	unsigned long long ms = (loop_now(control->loop) - op->begun) / 1000;
 
-	if (was_exclusive)
-		tlog(control->log, err ? LOG_WARNING : LOG_INFO, "control: minor %u: %s: %s%s%s",
-		     minor, verb_name(op), err ? strerror(-err) : "done", why && *why ? ": " : "",
-		     why ? why : "");
+	if (op->row->class == CLASS_QUESTION)
+		return;
+	if (!err)
+		tlog(control->log, LOG_INFO,
+		     "control: minor %d: %s: done after %llu ms for process %d", (int)op->minor,
+		     op->row->name, ms, (int)op->peer_pid);
+	else
+		tlog_limited(control->log, &control->failures, LOG_WARNING,
+			     "control: minor %d: %s: failed after %llu ms for process %d: %s: %s",
+			     (int)op->minor, op->row->name, ms, (int)op->peer_pid, strerror(-err),
+			     why ? why : "");
+}
+
+void
+control_op_end(struct control_op *op, int err, const char *why)
+{
+	if (err > 0 || err < -ERRNO_MAX)
+		err = -EIO;
+	log_end(op, err, why);
 	op->ended = true;
 	if (op->connection)
 		op->protocol->answer(op, err, why);
 	control_op_free(op);
-	if (was_exclusive)
-		run_next(control, minor);
 }
 
+/* The engine has ended an operation: the vbd_done_fn of all of them. */
 static void
 operation_ended(void *arg, int err, const char *why)
 {
 	struct control_op *op = arg;
 
-	if (err == -ECANCELED && op->has_timeout && !loop_timer_is_set(&op->timer) &&
-	    op->timeout_ms)
-		err = -ETIMEDOUT;
-	end(op, err, why);
+	if (err == -ECANCELED && op->expired)
+		control_op_end(op, -ETIMEDOUT, "requests did not end in time");
+	else
+		control_op_end(op, err, why);
+}
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+/* The flags of messages and those of the engine. */
+static td_flag_t
+open_flags(uint32_t flags)
+{
+	static const struct {
+		uint32_t message;
+		td_flag_t open;
+	} rows[] = {
+		{ TAPDISK_MESSAGE_FLAG_SHARED, TD_OPEN_SHAREABLE },
+		{ TAPDISK_MESSAGE_FLAG_RDONLY, TD_OPEN_RDONLY },
+		{ TAPDISK_MESSAGE_FLAG_ADD_CACHE, TD_OPEN_ADD_CACHE },
+		{ TAPDISK_MESSAGE_FLAG_VHD_INDEX, TD_OPEN_VHD_INDEX },
+		{ TAPDISK_MESSAGE_FLAG_ADD_LOG, TD_OPEN_ADD_LOG },
+		{ TAPDISK_MESSAGE_FLAG_ADD_LCACHE, TD_OPEN_LOCAL_CACHE },
+		{ TAPDISK_MESSAGE_FLAG_REUSE_PRT, TD_OPEN_REUSE_PARENT },
+		{ TAPDISK_MESSAGE_FLAG_SECONDARY, TD_OPEN_SECONDARY },
+		{ TAPDISK_MESSAGE_FLAG_STANDBY, TD_OPEN_STANDBY },
+		{ TAPDISK_MESSAGE_FLAG_NO_O_DIRECT, TD_OPEN_NO_O_DIRECT },
+	};
+	td_flag_t open = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (flags & rows[i].message)
+			open |= rows[i].open;
+	return open;
+}
+
+/* What contradicts itself in a request to open or resume; NULL: nothing. */
+static const char *
+contradiction(const struct control_op *op)
+{
+	uint32_t flags = op->flags;
+
+	if (flags & TAPDISK_MESSAGE_FLAG_ADD_LOG && !op->log_path)
+		return "a log is asked for, but not named";
+	if (flags & TAPDISK_MESSAGE_FLAG_SECONDARY && !op->secondary)
+		return "a secondary image is asked for, but not named";
+	if (flags & TAPDISK_MESSAGE_FLAG_STANDBY && !op->secondary)
+		return "a standby is asked for without a secondary image";
+	if (flags & TAPDISK_MESSAGE_FLAG_REUSE_PRT && op->parent_minor > VBD_MAX_MINOR)
+		return "the disk that serves the parent is not named";
+	if (flags & TAPDISK_MESSAGE_FLAG_ENCRYPTED && !op->key)
+		return "the image is encrypted, but no key was sent";
+	return NULL;
+}
+
+/* What the engine is told; its strings are those of op.  0, or -EINVAL and *why. */
+static int
+disk_options(const struct control_op *op, struct vbd_options *options, const char **why)
+{
+	bool reuse = op->flags & TAPDISK_MESSAGE_FLAG_REUSE_PRT;
+
+	*why = contradiction(op);
+	if (*why)
+		return -EINVAL;
+	*options = (struct vbd_options){
+		.params = op->params,
+		.flags = open_flags(op->flags),
+		.secondary = op->secondary,
+		.log_path = op->log_path,
+		.parent_minor = reuse ? (int)op->parent_minor : -1,
+		.timeout_s = op->timeout_s,
+		.key = op->key,
+		.key_len = op->key_len,
+	};
+	/* Resuming as "null" is how a secondary is removed. */
+	if (op->verb == TAPDISK_FRAME_RESUME && op->secondary &&
+	    strcmp(op->secondary, "null") == 0) {
+		options->secondary = NULL;
+		options->flags &= ~(td_flag_t)(TD_OPEN_SECONDARY | TD_OPEN_STANDBY);
+	}
+	return 0;
+}
+
+/* ---- exclusive requests -----------------------------------------------------------------------
+ */
+
+/* The disk of op; without one, op has been answered. */
+static struct vbd *
+need_disk(struct control_op *op)
+{
+	struct vbd *vbd = control_op_disk(op);
+
+	if (!vbd)
+		control_op_end(op, -ENODEV, "no such disk is attached");
+	return vbd;
 }
 
 static void
-pause_timed_out(void *arg)
+run_attach(struct control_op *op)
 {
-	struct control_op *op = arg;
-	struct vbd *vbd = disk_of(op);
+	struct vbd *vbd;
+	int err = -EINVAL;
+
+	if (op->minor <= VBD_MAX_MINOR)
+		err = tapdisk_server_attach(op->control->config.server, (int)op->minor, &vbd);
+	control_op_end(op, err, NULL);
+}
+
+static void
+run_detach(struct control_op *op)
+{
+	struct vbd *vbd = need_disk(op);
+	int err;
+
+	if (!vbd)
+		return;
+	err = tapdisk_server_detach(op->control->config.server, vbd);
+	control_op_end(op, err, err == -EBUSY ? "an image is open" : NULL);
+}
+
+static void
+run_open(struct control_op *op)
+{
+	struct vbd *vbd = control_op_disk(op);
+	struct vbd_options options;
+	const char *why;
+	int err = disk_options(op, &options, &why);
+
+	if (!vbd)
+		control_op_end(op, -EINVAL, "no such disk is attached");
+	else if (err)
+		control_op_end(op, err, why);
+	else if (!op->params)
+		control_op_end(op, -EINVAL, "nothing to open was named");
+	else
+		vbd_open(vbd, &options, operation_ended, op);
+}
+
+static void
+run_close(struct control_op *op)
+{
+	struct vbd *vbd = need_disk(op);
 
 	if (vbd)
-		vbd_pause_cancel(vbd, op);
-}
-
-/* ---- exclusive requests ------------------------------------------------------------------------
- */
-
-static void
-run_open(struct control_op *op, struct vbd *vbd)
-{
-	if (!vbd) {
-		end(op, -EINVAL, "no such disk is attached");
-		return;
-	}
-	op->options.params = op->params;
-	op->options.secondary = op->secondary;
-	op->options.log_path = op->log_path;
-	op->options.key = op->options.key_len ? op->key : NULL;
-	if (!op->params)
-		end(op, -EINVAL, "nothing to open was named");
-	else
-		vbd_open(vbd, &op->options, operation_ended, op);
-}
-
-static void
-run_on_disk(struct control_op *op, struct vbd *vbd)
-{
-	switch (op->verb) {
-	case TAPDISK_FRAME_DETACH:
-		end(op, tapdisk_server_detach(op->control->config.server, vbd), NULL);
-		break;
-	case TAPDISK_FRAME_CLOSE:
 		vbd_close(vbd, op->force, operation_ended, op);
-		break;
-	case TAPDISK_FRAME_PAUSE:
-		if (op->has_timeout && op->timeout_ms)
-			loop_timer_set(op->control->loop, &op->timer, op->timeout_ms);
+}
+
+static void
+run_pause(struct control_op *op)
+{
+	struct vbd *vbd = need_disk(op);
+
+	if (vbd)
 		vbd_pause(vbd, operation_ended, op);
-		break;
-	case TAPDISK_FRAME_RESUME:
-		op->options.params = op->params;
-		op->options.secondary = op->secondary;
-		op->options.log_path = op->log_path;
-		vbd_resume(vbd, &op->options, operation_ended, op);
-		break;
-	case TAPDISK_FRAME_RESIZE:
-		end(op, vbd_resize(vbd, op->sectors), NULL);
-		break;
-	case TAPDISK_FRAME_SET:
-		if (op->options.timeout_s)
-			vbd_set_timeout(vbd, op->options.timeout_s);
-		end(op, op->options.timeout_s ? 0 : -EINVAL,
-		    op->options.timeout_s ? NULL : "nothing to set was named");
-		break;
-	default:
-		end(op, -EOPNOTSUPP, "not supported by the drivers of this disk");
-		break;
-	}
 }
 
 static void
-run(struct control_op *op)
+run_resume(struct control_op *op)
 {
-	struct tapdisk_server *server = op->control->config.server;
-	struct vbd *vbd = disk_of(op);
+	struct vbd *vbd = need_disk(op);
+	struct vbd_options options;
+	const char *why;
+	int err;
 
-	if (op->verb == TAPDISK_FRAME_ATTACH)
-		end(op,
-		    op->minor > VBD_MAX_MINOR ? -EINVAL
-					      : tapdisk_server_attach(server, (int)op->minor, &vbd),
-		    NULL);
-	else if (op->verb == TAPDISK_FRAME_OPEN)
-		run_open(op, vbd);
-	else if (!vbd)
-		end(op, -ENODEV, "no such disk is attached");
+	if (!vbd)
+		return;
+	err = disk_options(op, &options, &why);
+	if (err)
+		control_op_end(op, err, why);
 	else
-		run_on_disk(op, vbd);
+		vbd_resume(vbd, &options, operation_ended, op);
 }
 
 static void
-start_exclusive(struct control_op *op)
+run_resize(struct control_op *op)
 {
-	if (queue_is_full(op) && !op->force) {
-		end(op, -EAGAIN, "too many requests are waiting");
-		return;
-	}
-	op->exclusive = true;
-	TAILQ_INSERT_TAIL(&op->control->exclusive, op, queue_link);
-	tlog(op->control->log, LOG_DEBUG, "control: minor %u: %s, asked by process %d", op->minor,
-	     verb_name(op), (int)op->connection->peer);
-	if (must_wait(op))
-		return;
-	op->running = true;
-	run(op);
+	struct vbd *vbd = need_disk(op);
+
+	if (vbd)
+		control_op_end(op, vbd_resize(vbd, op->sectors), NULL);
 }
 
-/* ---- questions, and requests to the process ----------------------------------------------------
+static void
+run_set(struct control_op *op)
+{
+	static const int levels[] = { LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	bool timeout = op->attrs >> TAPDISK_ATTR_REQ_TIMEOUT & 1;
+	bool level = op->attrs >> TAPDISK_ATTR_LOG_LEVEL & 1;
+	struct vbd *vbd = NULL;
+
+	if (!timeout && !level) {
+		control_op_end(op, -EINVAL, "nothing to set was named");
+		return;
+	}
+	if ((timeout && (!op->timeout_s || op->timeout_s > UINT16_MAX)) ||
+	    (level && op->log_level >= sizeof(levels) / sizeof(levels[0]))) {
+		control_op_end(op, -EINVAL, "the value is out of range");
+		return;
+	}
+	/* The log is that of the process, and can be set without a disk. */
+	if (timeout || op->minor != TAPDISK_FRAME_NO_MINOR) {
+		vbd = need_disk(op);
+		if (!vbd)
+			return;
+	}
+	if (timeout)
+		vbd_set_timeout(vbd, op->timeout_s);
+	if (level)
+		tlog_set_level(op->control->log, levels[op->log_level]);
+	control_op_end(op, 0, NULL);
+}
+
+static void
+run_unsupported(struct control_op *op)
+{
+	if (need_disk(op))
+		control_op_end(op, -EOPNOTSUPP, "not supported by the drivers of this disk");
+}
+
+/* ---- questions --------------------------------------------------------------------------------
  */
 
+/* The answer says it all. */
 static void
-answer_pass_fd(struct control_op *op)
+run_answer(struct control_op *op)
 {
-	const struct control_config *config = &op->control->config;
-	int fd = connection_take_fd(op->connection), err;
-
-	if (fd < 0) {
-		end(op, -EINVAL, "exactly one descriptor must be passed");
-		return;
-	}
-	if (!op->name || !op->purpose || !config->pass_fd) {
-		close(fd);
-		end(op, config->pass_fd ? -EINVAL : -EOPNOTSUPP, NULL);
-		return;
-	}
-	err = config->pass_fd(config->arg, op->purpose, op->name, (int)op->minor, fd);
-	end(op, err, NULL);
+	control_op_end(op, 0, NULL);
 }
 
 static void
-answer_exit(struct control_op *op)
+run_stats(struct control_op *op)
+{
+	if (op->minor == TAPDISK_FRAME_NO_MINOR || need_disk(op))
+		control_op_end(op, 0, NULL);
+}
+
+static void
+run_info(struct control_op *op)
+{
+	const struct vbd *vbd = need_disk(op);
+
+	if (!vbd)
+		return;
+	if (vbd_sectors(vbd))
+		control_op_end(op, 0, NULL);
+	else
+		control_op_end(op, -EINVAL, "the disk was never opened");
+}
+
+static void
+run_list_minors(struct control_op *op)
+{
+	if (tapdisk_server_count(op->control->config.server) > TAPDISK_MESSAGE_MAX_MINORS)
+		control_op_end(op, -ERANGE, "more disks than the answer can hold");
+	else
+		control_op_end(op, 0, NULL);
+}
+
+/* No driver of this build has jobs: none was ever started. */
+static void
+run_query_job(struct control_op *op)
+{
+	if (need_disk(op))
+		control_op_end(op, 0, NULL);
+}
+
+static void
+run_cancel_job(struct control_op *op)
+{
+	if (need_disk(op))
+		control_op_end(op, -EINVAL, "no job was started");
+}
+
+static void
+run_subscribe(struct control_op *op)
+{
+	op->connection->subscribed = true;
+	op->connection->subject = op->minor;
+	control_op_end(op, 0, NULL);
+}
+
+static void
+run_cancel(struct control_op *op)
+{
+	if (op->attrs >> TAPDISK_ATTR_REQUEST_ID & 1)
+		control_op_end(op, control_queue_cancel(op->connection, op->target_id), NULL);
+	else
+		control_op_end(op, -EINVAL, "no request was named");
+}
+
+static void
+run_exit(struct control_op *op)
 {
 	struct tapdisk_server *server = op->control->config.server;
 
 	if (tapdisk_server_count(server)) {
-		end(op, -EBUSY, "disks are attached");
+		control_op_end(op, -EBUSY, "disks are attached");
 		return;
 	}
 	tapdisk_server_shutdown(server, false);
-	end(op, 0, NULL);
+	control_op_end(op, 0, NULL);
+}
+
+static bool
+is_purpose(const char *text)
+{
+	static const char *const purposes[] = { "nbd-client", "nbd-server-old", "nbd-server-new",
+						"image" };
+	size_t i;
+
+	for (i = 0; i < sizeof(purposes) / sizeof(purposes[0]); i++)
+		if (strcmp(text, purposes[i]) == 0)
+			return true;
+	return false;
 }
 
 static void
-answer_disk(struct control_op *op)
+run_pass_fd(struct control_op *op)
 {
-	const struct vbd *vbd = disk_of(op);
+	const struct control_config *config = &op->control->config;
+	int fd;
 
-	if (!vbd)
-		end(op, -ENODEV, "no such disk is attached");
-	else if (op->verb == TAPDISK_FRAME_INFO && !vbd_sectors(vbd))
-		end(op, -EINVAL, "the disk was never opened");
-	else
-		end(op, 0, NULL);
-}
-
-static void
-answer(struct control_op *op)
-{
-	switch (op->verb) {
-	case TAPDISK_FRAME_STATS:
-		if (op->minor == TAPDISK_FRAME_NO_MINOR)
-			end(op, 0, NULL);
-		else
-			answer_disk(op);
-		break;
-	case TAPDISK_FRAME_INFO:
-		answer_disk(op);
-		break;
-	case VERB_LIST_MINORS:
-		if (tapdisk_server_count(op->control->config.server) > TAPDISK_MESSAGE_MAX_MINORS)
-			end(op, -ERANGE, "more disks than the answer can hold");
-		else
-			end(op, 0, NULL);
-		break;
-	case TAPDISK_FRAME_PASS_FD:
-		answer_pass_fd(op);
-		break;
-	case TAPDISK_FRAME_SUBSCRIBE:
-		op->connection->subscribed = true;
-		op->connection->subject = op->minor;
-		end(op, 0, NULL);
-		break;
-	case TAPDISK_FRAME_EXIT:
-		answer_exit(op);
-		break;
-	case TAPDISK_FRAME_CANCEL:
-		end(op, control_op_cancel(op->connection, op->target_id), NULL);
-		break;
-	case TAPDISK_FRAME_COMMIT_QUERY:
-	case TAPDISK_FRAME_COMMIT_CANCEL:
-		end(op, disk_of(op) ? -EOPNOTSUPP : -ENODEV, NULL);
-		break;
-	case TAPDISK_FRAME_RING_CONNECT:
-	case TAPDISK_FRAME_RING_DISCONNECT:
-		end(op, -ENODEV, "guest rings are not supported on this host");
-		break;
-	default:
-		end(op, 0, NULL);
-		break;
+	if (!op->name || !op->purpose || !is_purpose(op->purpose)) {
+		control_op_end(op, -EINVAL, "name and purpose must be given");
+		return;
 	}
-}
-
-void
-control_op_start(struct control_op *op)
-{
-	if (is_exclusive(op->verb))
-		start_exclusive(op);
+	if (!config->pass_fd) {
+		control_op_end(op, -EOPNOTSUPP, "nobody here takes descriptors");
+		return;
+	}
+	fd = connection_take_fd(op->connection);
+	if (fd < 0)
+		control_op_end(op, fd, "exactly one descriptor must be passed");
 	else
-		answer(op);
+		control_op_end(
+			op, config->pass_fd(config->arg, op->purpose, op->name, (int)op->minor, fd),
+			NULL);
 }
 
-/* ---- ending early ------------------------------------------------------------------------------
+struct json_object *
+control_stats(const struct control_op *op)
+{
+	struct tapdisk_server *server = op->control->config.server;
+	struct json_object *all;
+	struct vbd *vbd = NULL;
+
+	if (op->minor != TAPDISK_FRAME_NO_MINOR)
+		return vbd_stats(control_op_disk(op));
+	all = json_object_new_array();
+	while ((vbd = tapdisk_server_next(server, vbd)))
+		json_object_array_add(all, vbd_stats(vbd));
+	return all;
+}
+
+/* ---- the table --------------------------------------------------------------------------------
  */
 
-void
-control_op_orphan(struct control_op *op)
+#define A(tag) (1ull << TAPDISK_ATTR_##tag)
+#define OPEN_ATTRS (A(PARAMS) | A(IMAGE_FLAGS) | A(LOG_PATH) | A(SECONDARY))
+#define RING_ATTRS (A(DOMID) | A(DEVID))
+
+/* clang-format off */
+static const struct control_verb verbs[VERB_COUNT] = {
+	[TAPDISK_FRAME_HELLO] = { "hello", CLASS_QUESTION,
+		A(VERSION_MIN) | A(VERSION_MAX) | A(FEATURES) | A(NAME), run_answer },
+	[TAPDISK_FRAME_PING] = { "ping", CLASS_QUESTION, 0, run_answer },
+	[TAPDISK_FRAME_ATTACH] = { "attach", CLASS_EXCLUSIVE, 0, run_attach },
+	[TAPDISK_FRAME_DETACH] = { "detach", CLASS_EXCLUSIVE, 0, run_detach },
+	[TAPDISK_FRAME_OPEN] = { "open", CLASS_EXCLUSIVE,
+		OPEN_ATTRS | A(PARENT_MINOR) | A(REQ_TIMEOUT) | A(KEY) | A(LOCK_POLICY), run_open },
+	[TAPDISK_FRAME_CLOSE] = { "close", CLASS_EXCLUSIVE, A(FORCE), run_close },
+	[TAPDISK_FRAME_PAUSE] = { "pause", CLASS_EXCLUSIVE, A(TIMEOUT), run_pause },
+	[TAPDISK_FRAME_RESUME] = { "unpause", CLASS_EXCLUSIVE, OPEN_ATTRS, run_resume },
+	[TAPDISK_FRAME_LIST] = { "list", CLASS_QUESTION, 0, run_answer },
+	[TAPDISK_FRAME_STATS] = { "stats", CLASS_QUESTION, 0, run_stats },
+	[TAPDISK_FRAME_INFO] = { "info", CLASS_QUESTION, 0, run_info },
+	[TAPDISK_FRAME_RING_CONNECT] = { "connect ring", CLASS_RING,
+		RING_ATTRS | A(PROTO) | A(QUEUE) | A(RING_FEATURES) | A(POLL) | A(INDIRECT_MAX) |
+		A(RING_FLAGS), control_ring_connect },
+	[TAPDISK_FRAME_RING_DISCONNECT] = { "disconnect ring", CLASS_RING,
+		RING_ATTRS | A(FORCE), control_ring_disconnect },
+	[TAPDISK_FRAME_RING_LIST] = { "list rings", CLASS_QUESTION, 0, control_ring_list },
+	[TAPDISK_FRAME_COMMIT] = { "commit", CLASS_EXCLUSIVE, A(PARAMS), run_unsupported },
+	[TAPDISK_FRAME_COMMIT_QUERY] = { "query commit", CLASS_QUESTION, 0, run_query_job },
+	[TAPDISK_FRAME_COMMIT_CANCEL] = { "cancel commit", CLASS_QUESTION, 0, run_cancel_job },
+	[TAPDISK_FRAME_RESIZE] = { "resize", CLASS_EXCLUSIVE, A(SECTORS), run_resize },
+	[TAPDISK_FRAME_MIRROR] = { "mirror", CLASS_EXCLUSIVE,
+		A(SECONDARY) | A(IMAGE_FLAGS), run_unsupported },
+	[TAPDISK_FRAME_SET] = { "set", CLASS_EXCLUSIVE,
+		A(REQ_TIMEOUT) | A(LOG_LEVEL), run_set },
+	[TAPDISK_FRAME_PASS_FD] = { "pass a descriptor", CLASS_QUESTION,
+		A(NAME) | A(PURPOSE), run_pass_fd },
+	[TAPDISK_FRAME_SUBSCRIBE] = { "subscribe", CLASS_QUESTION, 0, run_subscribe },
+	[TAPDISK_FRAME_EXIT] = { "exit", CLASS_QUESTION, 0, run_exit },
+	[TAPDISK_FRAME_CANCEL] = { "cancel", CLASS_QUESTION, A(REQUEST_ID), run_cancel },
+	[VERB_LIST_MINORS] = { "list minors", CLASS_QUESTION, 0, run_list_minors },
+};
+/* clang-format on */
+
+const struct control_verb *
+control_verb(unsigned verb)
 {
-	struct vbd *vbd = disk_of(op);
-
-	leave_connection(op);
-	if (op->ended || op->verb != TAPDISK_FRAME_PAUSE)
-		return;
-	if (!op->running)
-		control_op_free(op);
-	else if (vbd)
-		vbd_pause_cancel(vbd, op);
-}
-
-int
-control_op_cancel(struct connection *connection, uint64_t id)
-{
-	struct control_op *op;
-	struct vbd *vbd;
-
-	TAILQ_FOREACH(op, &connection->ops, link)
-	if (op->id == id && op->verb == TAPDISK_FRAME_PAUSE)
-		break;
-	if (!op)
-		return -ENOENT;
-	vbd = disk_of(op);
-	if (!op->running)
-		end(op, -ECANCELED, NULL);
-	else if (vbd)
-		vbd_pause_cancel(vbd, op);
-	return 0;
+	return verb < VERB_COUNT && verbs[verb].name ? &verbs[verb] : NULL;
 }

@@ -172,28 +172,45 @@ typedef struct tapdisk_message {
 	TAPDISK_MESSAGE_ASSERT(offsetof(tapdisk_message_t, member) == (offset))
 
 TAPDISK_MESSAGE_ASSERT(sizeof(tapdisk_message_t) == TAPDISK_MESSAGE_SIZE);
+TAPDISK_MESSAGE_AT(type, 0);
 TAPDISK_MESSAGE_AT(cookie, 2);
 TAPDISK_MESSAGE_AT(u.tapdisk_pid, 8);
+TAPDISK_MESSAGE_AT(u.image.sectors, 8);
 TAPDISK_MESSAGE_AT(u.image.sector_size, 16);
 TAPDISK_MESSAGE_AT(u.image.info, 20);
 TAPDISK_MESSAGE_AT(u.params.flags, 8);
+TAPDISK_MESSAGE_AT(u.params.devnum, 12);
+TAPDISK_MESSAGE_AT(u.params.domid, 16);
 TAPDISK_MESSAGE_AT(u.params.path, 20);
 TAPDISK_MESSAGE_AT(u.params.prt_devnum, 276);
 TAPDISK_MESSAGE_AT(u.params.req_timeout, 280);
 TAPDISK_MESSAGE_AT(u.params.secondary, 282);
+TAPDISK_MESSAGE_AT(u.text, 8);
+TAPDISK_MESSAGE_AT(u.minors.count, 8);
 TAPDISK_MESSAGE_AT(u.minors.list, 12);
+TAPDISK_MESSAGE_AT(u.response.error, 8);
 TAPDISK_MESSAGE_AT(u.response.message, 12);
+TAPDISK_MESSAGE_AT(u.list.count, 8);
 TAPDISK_MESSAGE_AT(u.list.minor, 12);
 TAPDISK_MESSAGE_AT(u.list.state, 16);
 TAPDISK_MESSAGE_AT(u.list.path, 20);
+TAPDISK_MESSAGE_AT(u.info.type, 8);
 TAPDISK_MESSAGE_AT(u.info.cookie, 10);
 TAPDISK_MESSAGE_AT(u.info.length, 16);
+TAPDISK_MESSAGE_AT(u.blkif.domid, 8);
+TAPDISK_MESSAGE_AT(u.blkif.devid, 12);
 TAPDISK_MESSAGE_AT(u.blkif.gref, 16);
 TAPDISK_MESSAGE_AT(u.blkif.order, 48);
+TAPDISK_MESSAGE_AT(u.blkif.proto, 52);
 TAPDISK_MESSAGE_AT(u.blkif.pool, 56);
 TAPDISK_MESSAGE_AT(u.blkif.port, 312);
+TAPDISK_MESSAGE_AT(u.blkif.poll_duration, 316);
 TAPDISK_MESSAGE_AT(u.blkif.poll_idle_threshold, 320);
+TAPDISK_MESSAGE_AT(u.resume.flags, 8);
 TAPDISK_MESSAGE_AT(u.resume.new_params, 12);
+TAPDISK_MESSAGE_AT(u.resume.secondary, 268);
+TAPDISK_MESSAGE_AT(u.query.current, 8);
+TAPDISK_MESSAGE_AT(u.query.total, 16);
 TAPDISK_MESSAGE_AT(u.query.status, 24);
 
 /* OPEN and RESUME with ADD_LOG are followed by so many bytes: the path, with its NUL in them. */
@@ -286,12 +303,13 @@ enum tapdisk_attr {
 	TAPDISK_ATTR_DOMID = 30,
 	TAPDISK_ATTR_DEVID = 31,
 	TAPDISK_ATTR_PROTO = 32,
-	TAPDISK_ATTR_QUEUE = 33,
+	TAPDISK_ATTR_QUEUE = 33, /* u32 order, u32 port, then a u32 grant for each page */
 	TAPDISK_ATTR_RING_FEATURES = 34,
-	TAPDISK_ATTR_POLL = 35,
+	TAPDISK_ATTR_POLL = 35, /* u32 microseconds, u32 percent */
 	TAPDISK_ATTR_RING_STATE = 36,
 	TAPDISK_ATTR_INDIRECT_MAX = 37,
 	TAPDISK_ATTR_RING_FLAGS = 38,
+	TAPDISK_ATTR_LOG_LEVEL = 39, /* of SET: u32, 0 warnings, 1 what is done, 2 everything */
 	TAPDISK_ATTR_JOB_STATUS = 40,
 	TAPDISK_ATTR_JOB_PROGRESS = 41,
 	TAPDISK_ATTR_EVENT_KIND = 42,
@@ -303,6 +321,18 @@ enum tapdisk_attr {
 #define TAPDISK_CAN_WRITE_ZEROES 0x4
 #define TAPDISK_CAN_BLOCK_STATUS 0x8
 #define TAPDISK_CAN_RESIZE 0x10
+
+/* TAPDISK_ATTR_RING_STATE */
+#define TAPDISK_RING_CONNECTED 1
+#define TAPDISK_RING_DYING 2
+#define TAPDISK_RING_FAILED 3
+
+/* TAPDISK_ATTR_RING_FLAGS */
+#define TAPDISK_RING_READ_ONLY 0x1
+#define TAPDISK_RING_NO_DISCARD 0x2
+
+#define TAPDISK_RING_MAX_ORDER 4
+#define TAPDISK_MESSAGE_MAX_ORDER 3 /* of the legacy message */
 
 /* TAPDISK_ATTR_EVENT_KIND */
 enum tapdisk_event {

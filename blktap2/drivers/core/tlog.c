@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct tlog {
 	int fd;               /* -1: no file */
 	int syslog_fd;        /* -1: no syslog */
 	bool to_stderr;
+	atomic_int level;   /* of the least that is written */
 	bool worth_keeping; /* something above info was logged */
 	unsigned long dropped;
 };
@@ -69,6 +71,7 @@ tlog_new(const char *dir, bool to_stderr)
 	log->fd = log->path ? open_file(log->path) : -1;
 	log->syslog_fd = connect_syslog();
 	log->to_stderr = to_stderr;
+	atomic_init(&log->level, LOG_INFO);
 	return log;
 }
 
@@ -102,6 +105,13 @@ tlog_reopen(struct tlog *log)
 		log->fd = fd;
 	}
 	pthread_mutex_unlock(&log->lock);
+}
+
+void
+tlog_set_level(struct tlog *log, int level)
+{
+	if (log)
+		atomic_store(&log->level, level);
 }
 
 /* Bytes that could end a line or drive a terminal become '?': names come from guests and peers. */
@@ -146,7 +156,7 @@ tlog_v(struct tlog *log, int level, const char *format, va_list args)
 {
 	char text[TLOG_LINE];
 
-	if (!log)
+	if (!log || level > atomic_load_explicit(&log->level, memory_order_relaxed))
 		return;
 	vsnprintf(text, sizeof(text), format, args);
 	escape(text);

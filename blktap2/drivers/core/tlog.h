@@ -28,6 +28,9 @@ void tlog_free(struct tlog *log); /* removes the file when nothing above info wa
 /* Open the file again, after it was rotated. */
 void tlog_reopen(struct tlog *log);
 
+/* Lines below this level, as in syslog(3), are dropped; LOG_INFO to begin with.  NULL is fine. */
+void tlog_set_level(struct tlog *log, int level);
+
 /* One line, no newline; level as in syslog(3).  From any thread.  log NULL: dropped. */
 void tlog(struct tlog *log, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
