@@ -26,7 +26,7 @@
 #     gone PID                   has it ended?
 #     start_disk TYPE:PATH [OPTION...]
 #                                tap-ctl create; sets $pid $minor $uri; destroyed at the end
-#     stop_disk [PID MINOR]      tap-ctl destroy, by default of the disk started last
+#     stop_disk                  tap-ctl destroy of $pid $minor, and wait for its process to end
 #     socket_of URI              the path in nbd+unix:///?socket=PATH
 #     nothing_left               fail if a socket, a marker or a tapdisk of this test remains
 #     unprivileged COMMAND...    run COMMAND as nobody when the test is run by root
@@ -54,6 +54,7 @@ BLKTAP_CONTROL_DIR=$tmp/run
 export BLKTAP_CONTROL_DIR
 
 at_exit_commands=
+told=
 
 # Arguments as one line that the shell reads back as the same arguments.
 quoted() {
@@ -80,6 +81,10 @@ at_end() {
     trap - EXIT
     trap '' HUP INT TERM
     set +e
+    case $status in
+    0 | 77) ;;
+    *) test -n "$told" || echo "${0##*/}: FAILED: a command ended with $status" >&2 ;;
+    esac
     eval "$at_exit_commands"
     kill_tapdisks
     rm -rf "$tmp"
@@ -90,6 +95,7 @@ trap 'exit 1' HUP INT TERM
 
 fail() {
     printf '%s: FAILED: %s\n' "${0##*/}" "$*" >&2
+    told=yes
     exit 1
 }
 
@@ -150,9 +156,8 @@ destroy_if_there() {
 }
 
 stop_disk() {
-    stop_pid=${1:-$pid}
-    tap-ctl destroy -p "$stop_pid" -m "${2:-$minor}" || fail "tap-ctl destroy -p $stop_pid"
-    wait_gone "$stop_pid"
+    tap-ctl destroy -p "$pid" -m "$minor" || fail "tap-ctl destroy -p $pid -m $minor"
+    wait_gone "$pid"
 }
 
 socket_of() {
