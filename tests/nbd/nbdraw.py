@@ -67,6 +67,7 @@ class Server:
             pass
 
     def fds(self):
+        self('held')  # whatever it was doing is done
         return len(os.listdir('/proc/%d/fd' % self.pid))
 
     def uri(self):
