@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# What is new since the classic tools: info, nbd-uri, wait, monitor, resize, set, clean, and time-outs.
+. "${top_srcdir:=.}/tests/functions.sh"
+
+image=$tmp/disk.img
+truncate -s 4M "$image"
+start_disk "aio:$image"
+# shellcheck disable=SC2086
+{
+    disk="-p $pid -m $minor"
+    test "$(tap-ctl nbd-uri $disk)" = "$uri" || fail "nbd-uri"
+    tap-ctl info $disk | grep -q '^sectors  *8192$' || fail "info"
+
+    tap-ctl monitor -p "$pid" >"$tmp/events" &
+    monitor=$!
+    at_exit kill "$monitor"
+    expect_exit 110 tap-ctl wait $disk --state paused -t 1
+    tap-ctl wait $disk --state paused &
+    waiter=$!
+    # Whether the pause or the subscription comes first: it is seen.
+    tap-ctl pause $disk
+    wait "$waiter" || fail "wait for the pause"
+    tap-ctl unpause $disk
+    tap-ctl wait $disk --state running
+    expect_exit 22 tap-ctl wait $disk --state nonsense
+    expect_exit 22 tap-ctl resize $disk
+
+    truncate -s 8M "$image"
+    tap-ctl resize $disk --refresh
+    tap-ctl info $disk | grep -q '^sectors  *16384$' || fail "the new size is not seen"
+    tap-ctl resize $disk -s 32768
+    test "$(stat -c %s "$image")" -eq 16777216 || fail "the file did not grow"
+    expect_exit 22 tap-ctl resize $disk -s 8
+
+    tap-ctl set $disk timeout=5
+    expect_exit 22 tap-ctl set $disk timeout=0
+    expect_exit 22 tap-ctl set $disk
+    expect_exit 95 tap-ctl mirror $disk -2 "aio:$image"
+    expect_exit 95 tap-ctl commit $disk -a "$image"
+    expect_exit 95 tap-ctl query $disk
+    wait_for grep -q resized "$tmp/events"
+    grep -q '"event": "state", "state": 42 }' "$tmp/events" || fail "$(cat "$tmp/events")"
+
+    # A call that is given up in time: the tapdisk is stopped.
+    kill -STOP "$pid"
+    expect_exit 110 tap-ctl --timeout 1 info $disk
+    expect_exit 110 tap-ctl pause $disk -t 1
+    kill -CONT "$pid"
+    tap-ctl wait $disk --state running
+}
+
+# A command's trace goes to stderr only.
+tap-ctl list --debug >/dev/null
+tap-ctl stats -p "$pid" -m "$minor" --debug 2>"$tmp/trace" >/dev/null
+printf '%s\n' "sending 'stats' message (uuid = $minor)" "received 'stats response' message (uuid = $minor)" |
+    diff - "$tmp/trace" || fail "trace"
+
+kill -KILL "$pid"
+wait_gone "$pid"
+tap-ctl clean -n >"$tmp/would"
+grep -qx "$BLKTAP_CONTROL_DIR/ctl$pid" "$tmp/would" || fail "clean -n: $(cat "$tmp/would")"
+test -S "$BLKTAP_CONTROL_DIR/ctl$pid" || fail "clean -n removes"
+tap-ctl clean -m "$minor" >/dev/null
+nothing_left
