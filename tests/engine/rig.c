@@ -300,7 +300,11 @@ static const struct tapdisk_type types[] = {
 void
 rig_setup(struct rig *rig)
 {
-	struct tapdisk_config config = { .types = types };
+	struct tapdisk_config config = {
+		.types = types,
+		.event = rig->event,
+		.arg = rig->event_arg,
+	};
 
 	memset(&probe, 0, sizeof(probe));
 	snprintf(rig->dir, sizeof(rig->dir), "/tmp/engine.XXXXXX");

@@ -58,6 +58,9 @@ struct rig {
 	struct vbd *vbd;
 	int minor;
 	char dir[64];
+	/* Set before rig_setup: told of what the server tells.  May be NULL. */
+	void (*event)(void *arg, struct vbd *vbd, const char *kind);
+	void *event_arg;
 };
 
 /* A server with one attached disk. */
