@@ -44,7 +44,14 @@ int ctl_spawn(struct ctl *ctl, int *pid, int *status);
 /* The tapdisk is to leave; it has no disk. */
 int ctl_dismiss(struct ctl *ctl, int pid);
 
-/* Remove the sockets of a tapdisk that has died; tell each name to fn, unless NULL. */
+/* Where tapdisks keep the statistics that monitors map. */
+#define CTL_STATISTICS "/dev/shm"
+#define CTL_STATISTICS_PREFIX "td3-"
+
+/*
+ * Remove the sockets and statistics of a tapdisk that has died; nothing of one that lives.  fn,
+ * unless NULL, is told each name; dry: only told.
+ */
 void ctl_clean_pid(const struct ctl *ctl, int pid, bool dry,
 		   void (*fn)(void *arg, const char *name), void *arg);
 

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -204,8 +203,8 @@ start_asking(const struct ctl *ctl, struct asked *asked)
 	err = ipc_connect(path, &at_once, &asked->fd);
 	if (err == -ECONNREFUSED || err == -ENOENT)
 		asked->gone = true;
-	if (err == -ECONNREFUSED && kill(asked->pid, 0) && errno == ESRCH)
-		unlink(path);
+	if (err == -ECONNREFUSED)
+		ctl_clean_pid(ctl, asked->pid, false, NULL, NULL);
 	if (!err && !is_genuine(asked)) {
 		finish(asked, false);
 		asked->gone = true;

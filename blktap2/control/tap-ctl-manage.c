@@ -3,7 +3,6 @@
  * tap-ctl for managers: wait, monitor, resize, snapshot, mirror, set, clean.
  */
 #include <errno.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -417,52 +416,28 @@ print_name(void *arg, const char *name)
 	puts(name);
 }
 
-/* What dead processes have left in shared memory. */
-static void
-clean_statistics(int pid, bool dry)
-{
-	char path[64], file[128];
-	AUTO_FREE int *minors = NULL;
-	size_t count, i;
-
-	snprintf(path, sizeof(path), "/dev/shm/td3-%d", pid);
-	if (access(path, F_OK) || kill(pid, 0) == 0 || errno != ESRCH)
-		return;
-	puts(path);
-	if (dry || ctl_numbers(path, "vdi-", &minors, &count))
-		return;
-	for (i = 0; i < count; i++) {
-		snprintf(file, sizeof(file), "%s/vdi-%d", path, minors[i]);
-		unlink(file);
-	}
-	rmdir(path);
-}
-
+/* Whatever has a number after prefix may be of a tapdisk that has died. */
 static int
-clean_all(struct ctl *ctl, const char *dir, const char *prefix, bool dry, bool statistics)
+clean_all(struct ctl *ctl, const char *dir, const char *prefix, bool dry)
 {
 	AUTO_FREE int *pids = NULL;
 	size_t count, i;
 	int err = ctl_numbers(dir, prefix, &pids, &count);
 
-	for (i = 0; !err && i < count; i++) {
-		if (statistics)
-			clean_statistics(pids[i], dry);
-		else
-			ctl_clean_pid(ctl, pids[i], dry, print_name, NULL);
-	}
+	for (i = 0; !err && i < count; i++)
+		ctl_clean_pid(ctl, pids[i], dry, print_name, NULL);
 	return err;
 }
 
 static int
 run_clean(struct ctl *ctl, const struct args *args)
 {
-	int err = clean_all(ctl, ctl->dir, "ctl", args->dry, false);
+	int err = clean_all(ctl, ctl->dir, "ctl", args->dry);
 
 	if (!err)
-		err = clean_all(ctl, ctl->dir, "nbdclient", args->dry, false);
+		err = clean_all(ctl, ctl->dir, "nbdclient", args->dry);
 	if (!err)
-		err = clean_all(ctl, "/dev/shm", "td3-", args->dry, true);
+		err = clean_all(ctl, CTL_STATISTICS, CTL_STATISTICS_PREFIX, args->dry);
 	if (!err && args->minor >= 0 && !args->dry) {
 		err = ctl_free_minor(ctl, (int)args->minor);
 		if (!err)

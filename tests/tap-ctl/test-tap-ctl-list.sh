@@ -70,7 +70,9 @@ kill -KILL "$first"
 wait_gone "$first"
 expect_exit 0 tap-ctl list -p "$first"
 test ! -s "$tmp/out" || fail "a row of a dead tapdisk"
-test ! -e "$BLKTAP_CONTROL_DIR/ctl$first" || fail "its socket was not removed"
+for left in "$BLKTAP_CONTROL_DIR"/*"$first"* "/dev/shm/td3-$first"; do
+    test ! -e "$left" || fail "$left was not removed"
+done
 ln "$BLKTAP_CONTROL_DIR/ctl$second" "$BLKTAP_CONTROL_DIR/ctl1"
 test "$(tap-ctl list -p 1 | wc -l)" -eq 0 || fail "an impostor is listed"
 rm "$BLKTAP_CONTROL_DIR/ctl1"
