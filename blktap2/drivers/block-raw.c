@@ -62,12 +62,17 @@ open_path(td_driver_t *driver, const char *name, td_flag_t flags, bool direct)
 	return fd < 0 ? -errno : fd;
 }
 
+/* A read-only device lets itself be opened for writing, and refuses the writes. */
 static int
-device_info(int fd, td_disk_info_t *info)
+device_info(const td_driver_t *driver, int fd, td_disk_info_t *info)
 {
 	unsigned physical = 0;
+	int logical, read_only;
 	uint64_t bytes;
-	int logical;
+
+	if (!(driver->state & TD_DRIVER_RDONLY) && ioctl(fd, BLKROGET, &read_only) == 0 &&
+	    read_only)
+		return -EROFS;
 
 	if (ioctl(fd, BLKGETSIZE64, &bytes) || ioctl(fd, BLKSSZGET, &logical))
 		return -errno;
@@ -107,7 +112,7 @@ read_info(td_driver_t *driver, struct raw_file *raw)
 		return -errno;
 	raw->is_device = S_ISBLK(file.st_mode);
 	if (raw->is_device)
-		return device_info(raw->fd, &driver->info);
+		return device_info(driver, raw->fd, &driver->info);
 	return S_ISREG(file.st_mode) ? file_info(driver, &file, &driver->info) : -EINVAL;
 }
 
