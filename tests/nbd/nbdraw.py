@@ -90,8 +90,8 @@ class Server:
 def pass_fd(path, fds, name=b'client'):
     """Leave descriptors with a receiver; returns when it has closed the connection."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(path)  # waits for its place in the queue, which a time-out would not
         sock.settimeout(PATIENCE)
-        sock.connect(path)
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
         sock.sendmsg([name], control)
         try:
@@ -106,8 +106,8 @@ class Client:
     def __init__(self, server=None, kind='nbd', sock=None):
         if sock is None:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.settimeout(PATIENCE)
             sock.connect(server.path(kind))
+            sock.settimeout(PATIENCE)
         self.sock = sock
         self.mode = 'simple'
         self.cookie = 0
