@@ -93,6 +93,7 @@ zero_written(td_request_t treq, int res)
 static void
 zero_feed(struct zero_fill *fill)
 {
+	const td_image_t *image = fill->treq.image;
 	td_request_t piece = fill->treq;
 	td_sector_t left;
 
@@ -110,7 +111,7 @@ zero_feed(struct zero_fill *fill)
 		piece.cb_data = fill;
 		fill->next += (td_sector_t)piece.secs;
 		fill->in_flight += (unsigned)piece.secs;
-		td_queue_write(fill->treq.image, piece);
+		image->driver->ops->td_queue_write(image->driver, piece);
 	}
 	fill->feeding = false;
 	if (fill->in_flight)

@@ -29,6 +29,9 @@ struct completions {
 	struct loop_task task;
 };
 
+void completions_init(struct completions *completions, struct loop *loop);
+void completions_free(struct completions *completions);
+
 /* Queue a completion for the end of the turn: 0 or -ENOMEM. */
 int completions_defer(struct completions *completions, const td_request_t *treq, int res);
 

@@ -19,68 +19,6 @@
 #define SERVER_MAX_VBDS 1024
 #define SERVER_BUFFERS (256u << 20) /* bytes handed out at a time */
 
-/* ---- deferred completions ----------------------------------------------------------------------
- */
-
-int
-completions_defer(struct completions *completions, const td_request_t *treq, int res)
-{
-	size_t room = completions->room ? completions->room * 2 : 64;
-	struct completion *at;
-
-	if (completions->count == completions->room) {
-		at = reallocarray(completions->at, room, sizeof(*at));
-		if (!at)
-			return -ENOMEM;
-		completions->at = at;
-		completions->room = room;
-	}
-	completions->at[completions->count++] = (struct completion){ .treq = *treq, .res = res };
-	loop_defer(completions->loop, &completions->task);
-	return 0;
-}
-
-/* More may be added while these run. */
-static void
-run_completions(void *arg)
-{
-	struct completions *completions = arg;
-	struct completion next;
-
-	while (completions->first < completions->count) {
-		next = completions->at[completions->first++];
-		completions->depth++;
-		next.treq.cb(next.treq, next.res);
-		completions->depth--;
-	}
-	completions->first = completions->count = 0;
-}
-
-/* ---- types ------------------------------------------------------------------------------------
- */
-
-const struct tapdisk_type *
-tapdisk_server_type(const struct tapdisk_server *server, int number)
-{
-	const struct tapdisk_type *type;
-
-	for (type = server->config.types; type->handle; type++)
-		if (type->number == number && type->ops)
-			return type;
-	return NULL;
-}
-
-const struct tapdisk_type *
-tapdisk_server_type_named(const struct tapdisk_server *server, const char *name, size_t length)
-{
-	const struct tapdisk_type *type;
-
-	for (type = server->config.types; type->handle; type++)
-		if (strlen(type->handle) == length && memcmp(type->handle, name, length) == 0)
-			return type;
-	return NULL;
-}
-
 /* ---- leaving ----------------------------------------------------------------------------------
  */
 
@@ -104,13 +42,6 @@ bool
 tapdisk_server_is_leaving(const struct tapdisk_server *server)
 {
 	return server->leaving;
-}
-
-void
-tapdisk_server_event(struct tapdisk_server *server, struct vbd *vbd, const char *kind)
-{
-	if (server->config.event)
-		server->config.event(server->config.arg, vbd, kind);
 }
 
 /* A disk has closed on the way out of the process. */
@@ -243,9 +174,7 @@ tapdisk_server_new(struct tapdisk_server **out, const struct tapdisk_config *con
 	server->buffers = buffers_new(SERVER_BUFFERS);
 	if (!server->control_dir || !server->buffers)
 		goto fail;
-	server->completions.loop = server->loop;
-	server->completions.task.fn = run_completions;
-	server->completions.task.arg = &server->completions;
+	completions_init(&server->completions, server->loop);
 	server->idle.fn = idle_too_long;
 	server->idle.arg = server;
 	server->shm = shm_stats_new(config->log);
@@ -269,39 +198,9 @@ tapdisk_server_free(struct tapdisk_server *server)
 	shm_stats_free(server->shm);
 	buffers_free(server->buffers);
 	loop_free(server->loop);
-	free(server->completions.at);
+	completions_free(&server->completions);
 	free(server->control_dir);
 	pthread_cond_destroy(&server->driver_opened);
 	pthread_mutex_destroy(&server->driver_lock);
 	free(server);
-}
-
-struct loop *
-tapdisk_server_loop(struct tapdisk_server *server)
-{
-	return server->loop;
-}
-
-struct buffers *
-tapdisk_server_buffers(struct tapdisk_server *server)
-{
-	return server->buffers;
-}
-
-struct tlog *
-tapdisk_server_log(struct tapdisk_server *server)
-{
-	return server->config.log;
-}
-
-const char *
-tapdisk_server_control_dir(const struct tapdisk_server *server)
-{
-	return server->control_dir;
-}
-
-void *
-tapdisk_server_arg(const struct tapdisk_server *server)
-{
-	return server->config.arg;
 }

@@ -115,6 +115,7 @@ struct vbd {
 	int max_secs; /* per read or write given to the leaf */
 
 	/* Requests. */
+	void (*drained)(struct vbd *vbd);
 	struct vbd_requests waiting;   /* while paused or pausing */
 	struct vbd_requests in_flight; /* in order of submission */
 	size_t in_flight_count;
@@ -162,12 +163,9 @@ void vbd_kill(struct vbd *vbd, const char *why);
 /* A request of the engine's own, past the door: a flush before close. */
 void vbd_start(struct vbd *vbd, struct vbd_request *req);
 
-/* The last request in flight has ended (vbd-life.c). */
-void vbd_drained(struct vbd *vbd);
-
-/* Set up what vbd-life.c needs; cancel it. */
-void vbd_life_init(struct vbd *vbd);
-void vbd_life_cancel(struct vbd *vbd);
+/* drained is called whenever the last request in flight has ended. */
+void vbd_requests_init(struct vbd *vbd, void (*drained)(struct vbd *vbd));
+void vbd_requests_free(struct vbd *vbd);
 
 /* ---- parts to be tried again (vbd-parts.c) ----------------------------------------------------
  */

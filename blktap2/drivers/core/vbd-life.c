@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "drivers/core/chain.h"
 #include "drivers/core/image.h"
 #include "drivers/core/server-internal.h"
+#include "drivers/core/shm-stats.h"
 #include "drivers/core/vbd-internal.h"
 
 #define STATE_CLOSING (VBD_SHUTDOWN_REQUESTED | VBD_QUIESCE_REQUESTED)
@@ -486,8 +488,9 @@ advance(void *arg)
 	}
 }
 
-void
-vbd_drained(struct vbd *vbd)
+/* The last request in flight has ended. */
+static void
+drained(struct vbd *vbd)
 {
 	if (vbd->op.stage == VBD_STAGE_DRAINING)
 		loop_defer(vbd->server->loop, &vbd->op_task);
@@ -624,19 +627,39 @@ vbd_pause_cancel(struct vbd *vbd, void *arg)
 /* ---- birth and death ---------------------------------------------------------------------------
  */
 
-void
-vbd_life_init(struct vbd *vbd)
+int
+vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **out)
 {
+	struct vbd *vbd = calloc(1, sizeof(*vbd));
+
+	if (!vbd)
+		return -ENOMEM;
+	vbd->server = server;
+	vbd->minor = minor;
+	vbd->marker_fd = marker_fd;
 	vbd->op_task.fn = advance;
 	vbd->op_task.arg = vbd;
 	vbd->op_timer.fn = op_time;
 	vbd->op_timer.arg = vbd;
+	TAILQ_INIT(&vbd->sources);
+	vbd_requests_init(vbd, drained);
+	vbd->page = shm_page_new(server->shm, "vdi", minor);
+	*out = vbd;
+	return 0;
 }
 
 void
-vbd_life_cancel(struct vbd *vbd)
+vbd_free(struct vbd *vbd)
 {
+	if (!vbd)
+		return;
 	loop_defer_cancel(vbd->server->loop, &vbd->op_task);
 	loop_timer_cancel(vbd->server->loop, &vbd->op_timer);
+	vbd_requests_free(vbd);
 	forget_key(vbd);
+	shm_page_free(vbd->page);
+	free(vbd->params);
+	if (vbd->marker_fd >= 0)
+		close(vbd->marker_fd);
+	free(vbd);
 }

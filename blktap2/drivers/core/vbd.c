@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/checked.h"
 #include "drivers/core/buffers.h"
@@ -102,7 +101,7 @@ finish(struct vbd *vbd, struct vbd_request *req)
 	shm_page_update(vbd->page, &vbd->counters);
 	req->done(req, req->err);
 	if (!vbd->in_flight_count)
-		vbd_drained(vbd);
+		vbd->drained(vbd);
 }
 
 static void
@@ -471,16 +470,10 @@ retry(void *arg)
 /* ---- birth and death --------------------------------------------------------------------------
  */
 
-int
-vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **out)
+void
+vbd_requests_init(struct vbd *vbd, void (*drained)(struct vbd *vbd))
 {
-	struct vbd *vbd = calloc(1, sizeof(*vbd));
-
-	if (!vbd)
-		return -ENOMEM;
-	vbd->server = server;
-	vbd->minor = minor;
-	vbd->marker_fd = marker_fd;
+	vbd->drained = drained;
 	vbd->free_slot = -1;
 	vbd->timeout_s = VBD_DEFAULT_TIMEOUT_S;
 	vbd->tick.fn = tick;
@@ -489,36 +482,23 @@ vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **ou
 	vbd->retry_task.arg = vbd;
 	vbd->busy.fn = retry;
 	vbd->busy.arg = vbd;
-	vbd_life_init(vbd);
 	TAILQ_INIT(&vbd->waiting);
 	TAILQ_INIT(&vbd->in_flight);
 	TAILQ_INIT(&vbd->retries);
 	TAILQ_INIT(&vbd->free_parts);
-	TAILQ_INIT(&vbd->sources);
-	vbd->page = shm_page_new(server->shm, "vdi", minor);
-	*out = vbd;
-	return 0;
 }
 
 void
-vbd_free(struct vbd *vbd)
+vbd_requests_free(struct vbd *vbd)
 {
 	struct vbd_part *part;
 
-	if (!vbd)
-		return;
 	loop_timer_cancel(vbd->server->loop, &vbd->tick);
 	loop_timer_cancel(vbd->server->loop, &vbd->busy);
-	vbd_life_cancel(vbd);
 	loop_defer_cancel(vbd->server->loop, &vbd->retry_task);
 	while ((part = TAILQ_FIRST(&vbd->free_parts))) {
 		TAILQ_REMOVE(&vbd->free_parts, part, link);
 		free(part);
 	}
-	shm_page_free(vbd->page);
 	free(vbd->slots);
-	free(vbd->params);
-	if (vbd->marker_fd >= 0)
-		close(vbd->marker_fd);
-	free(vbd);
 }
