@@ -52,8 +52,7 @@ tapdisk_server_control_dir(const struct tapdisk_server *server)
 	return server->control_dir;
 }
 
-/* ---- the disk ---------------------------------------------------------------------------------
- */
+/* ---- the disk ---- */
 
 static void
 on_timer(void *arg)
@@ -145,8 +144,7 @@ vbd_source_del(struct vbd_source *source)
 	source->vbd->source = NULL;
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static bool
 is_modification(const struct vbd_request *req)

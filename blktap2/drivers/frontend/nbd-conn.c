@@ -50,8 +50,7 @@ nbd_conn_starve(struct nbd_conn *conn)
 		(void)loop_timer_set(conn->export->loop, &conn->retry, RETRY_MS);
 }
 
-/* ---- handshake --------------------------------------------------------------------------------
- */
+/* ---- handshake ---- */
 
 static void
 end_greeting(struct nbd_conn *conn)
@@ -127,8 +126,7 @@ nbd_conn_greet(struct nbd_conn *conn)
 	return true;
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 
 static void
 on_event(void *arg, unsigned events)
@@ -177,8 +175,7 @@ end_of_turn(void *arg)
 		nbd_conn_watch(conn);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 void
 nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)

@@ -40,8 +40,7 @@ struct nbd_conn;
 #define NBD_BYTES_MAX (64u * 1024 * 1024) /* data of the requests in flight, per connection */
 #define NBD_HANDSHAKE_MS 10000
 
-/* ---- slots ------------------------------------------------------------------------------------
- */
+/* ---- slots ---- */
 
 /* The progress of a block status request; sectors of 512 bytes. */
 struct nbd_map {
@@ -86,8 +85,7 @@ struct nbd_slot {
 
 STAILQ_HEAD(nbd_slot_list, nbd_slot);
 
-/* ---- exports ----------------------------------------------------------------------------------
- */
+/* ---- exports ---- */
 
 struct nbd_export {
 	struct vbd_source source;
@@ -109,8 +107,7 @@ struct nbd_export {
 
 struct nbd_facts nbd_export_facts(const struct nbd_export *export);
 
-/* ---- connections ------------------------------------------------------------------------------
- */
+/* ---- connections ---- */
 
 /* A handshake under way. */
 struct nbd_greeting {
@@ -149,7 +146,7 @@ struct nbd_conn {
 	char *payload;              /* where to; NULL: thrown away */
 	size_t payload_left;
 
-	/* Slots: made with the first request. */
+	/* Slots: NBD_SLOTS of them, made with the first request. */
 	struct nbd_slot *slots;
 	unsigned slots_used; /* so many of them ever */
 	struct nbd_slot_list free_slots;
@@ -169,8 +166,7 @@ void nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
 /* Free at once: nothing of it is with the vbd any more. */
 void nbd_conn_free(struct nbd_conn *conn);
 
-/* The peer has gone or broke the protocol: close the socket; the rest follows at the end of turn.
- */
+/* The peer has gone or broke the protocol: close its socket; the rest goes at the end of turn. */
 void nbd_conn_abort(struct nbd_conn *conn);
 
 /* Look at the connection at the end of this turn. */
@@ -179,19 +175,26 @@ void nbd_conn_touch(struct nbd_conn *conn);
 /* Watch the socket for what the connection can use now. */
 void nbd_conn_watch(struct nbd_conn *conn);
 
+/* A slot or memory was refused: it is tried again by and by. */
+void nbd_conn_starve(struct nbd_conn *conn);
+
 /* Send what the handshake owes.  True: all is sent, and the machine may be fed. */
 bool nbd_conn_greet(struct nbd_conn *conn);
 
-/* ---- input ------------------------------------------------------------------------------------
- */
+/* ---- input ---- */
 
-bool nbd_input_wanted(const struct nbd_conn *conn); /* more could be taken now */
-void nbd_input_receive(struct nbd_conn *conn);      /* the socket is readable */
-void nbd_input_resume(struct nbd_conn *conn);       /* parse what was left for lack of something */
+/* Could more be taken now? */
+bool nbd_input_wanted(const struct nbd_conn *conn);
+
+/* The socket is readable. */
+void nbd_input_receive(struct nbd_conn *conn);
+
+/* What was missing may be there now: parse what was left, and go on reading. */
+void nbd_input_resume(struct nbd_conn *conn);
+
 void nbd_input_free(struct nbd_conn *conn);
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 /* Take a slot for a request.  NULL: not now; conn->blocked is set, and a retry is arranged. */
 struct nbd_slot *nbd_request_begin(struct nbd_conn *conn, const struct nbd_request *request);
@@ -208,13 +211,11 @@ void nbd_request_reply(struct nbd_slot *slot, uint32_t error);
 /* Queue the reply that stands in head and payload. */
 void nbd_request_queue(struct nbd_slot *slot);
 
-void nbd_slots_free(struct nbd_conn *conn);
-
-/* The slot is free again. */
+/* The reply has gone, or never will: the slot is free again. */
 void nbd_request_end(struct nbd_slot *slot);
 
-/* A slot or memory was refused: the request is tried again by and by. */
-void nbd_conn_starve(struct nbd_conn *conn);
+/* With the connection; nothing of it is with the vbd any more. */
+void nbd_slots_free(struct nbd_conn *conn);
 
 /* Hand op over bytes start..end, whole sectors, to the vbd; data NULL for ops without. */
 void nbd_request_submit(struct nbd_slot *slot, int op, uint64_t start, uint64_t end, char *data,
@@ -226,18 +227,23 @@ uint64_t nbd_modify_room(const struct nbd_request *request, uint32_t unit);
 /* Where the payload of a write belongs. */
 char *nbd_modify_payload(const struct nbd_slot *slot);
 
+/* A write, trim or write-zeroes is complete. */
 void nbd_modify_run(struct nbd_slot *slot);
-void nbd_modify_ready(void *export); /* task of the export */
+
+/* The export's task: run the modifications that had to wait for others. */
+void nbd_modify_ready(void *export);
 
 #define NBD_MAP_ROOM 65536u /* bytes of extents in one answer */
+
+/* A block status request is complete; its buffer has NBD_MAP_ROOM bytes. */
 void nbd_map_run(struct nbd_slot *slot);
 
-/* ---- output -----------------------------------------------------------------------------------
- */
+/* ---- output ---- */
 
-/* Queue a reply; much of it is sent at once, so that the peer works while we do. */
+/* Queue a reply; many of them are sent at once, so that the peer works while we do. */
 void nbd_output_add(struct nbd_conn *conn, struct nbd_slot *slot);
 
+/* Send what is queued, as far as the socket takes it. */
 void nbd_output_flush(struct nbd_conn *conn);
 
 #endif

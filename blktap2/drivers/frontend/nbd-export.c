@@ -36,8 +36,7 @@ nbd_export_facts(const struct nbd_export *export)
 	return facts;
 }
 
-/* ---- clients ----------------------------------------------------------------------------------
- */
+/* ---- clients ---- */
 
 static void
 add_client(struct nbd_export *export, int fd, bool oldstyle, bool passed)
@@ -90,8 +89,7 @@ on_passed_newstyle(void *arg, int fd, const char *name, size_t length)
 	on_passed(arg, fd, false);
 }
 
-/* ---- the vbd's source --------------------------------------------------------------------------
- */
+/* ---- the vbd's source ---- */
 
 static struct nbd_export *
 export_of(struct vbd_source *source)
@@ -170,8 +168,7 @@ static const struct vbd_source_ops source_ops = {
 	.stats = stats,
 };
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 /* The path of an endpoint; too long a one is refused by whoever binds it. */
 static void

@@ -56,8 +56,7 @@ refuse(struct nbd_handshake *hs, uint32_t option, uint32_t type, const char *why
 	return NBD_STEP_NEXT;
 }
 
-/* ---- the export --------------------------------------------------------------------------------
- */
+/* ---- the export ---- */
 
 static uint16_t
 export_flags(const struct nbd_handshake *hs, const struct nbd_facts *facts)
@@ -151,8 +150,7 @@ opt_list(struct nbd_handshake *hs, const struct option *opt)
 	return reply(hs, opt->number, NBD_REP_ACK);
 }
 
-/* ---- replies and contexts ----------------------------------------------------------------------
- */
+/* ---- replies and contexts ---- */
 
 static enum nbd_step
 opt_structured_reply(struct nbd_handshake *hs, const struct option *opt)
@@ -245,8 +243,7 @@ opt_meta_context(struct nbd_handshake *hs, const struct option *opt)
 	return reply(hs, opt->number, NBD_REP_ACK);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------
- */
+/* ---- messages ---- */
 
 static enum nbd_step
 take_option(struct nbd_handshake *hs, const struct nbd_facts *facts, const struct option *opt)

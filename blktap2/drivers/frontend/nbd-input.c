@@ -95,8 +95,7 @@ settle(struct nbd_conn *conn)
 	conn->carried = left;
 }
 
-/* ---- parsing ----------------------------------------------------------------------------------
- */
+/* ---- parsing ---- */
 
 static void
 broken(struct nbd_conn *conn, const char *what)
@@ -223,8 +222,7 @@ nbd_input_resume(struct nbd_conn *conn)
 	nbd_conn_watch(conn);
 }
 
-/* ---- receiving --------------------------------------------------------------------------------
- */
+/* ---- receiving ---- */
 
 static void
 end_of_stream(struct nbd_conn *conn)

@@ -68,8 +68,7 @@ finish(struct nbd_slot *slot, int err)
 	nbd_request_reply(slot, error);
 }
 
-/* ---- unaligned --------------------------------------------------------------------------------
- */
+/* ---- unaligned ---- */
 
 static void step_done(struct nbd_slot *slot, int err);
 
@@ -174,8 +173,7 @@ step_done(struct nbd_slot *slot, int err)
 		run_steps(slot);
 }
 
-/* ---- all --------------------------------------------------------------------------------------
- */
+/* ---- all ---- */
 
 /* Nothing is in the way of the slot's range. */
 static void

@@ -9,8 +9,7 @@
 
 #define POOL_SHARE 4 /* what a connection holds is at most such a part of what is left */
 
-/* ---- slots ------------------------------------------------------------------------------------
- */
+/* ---- slots ---- */
 
 /* A slot, or NULL.  Those that were never needed are not touched, and cost no memory. */
 static struct nbd_slot *
@@ -160,8 +159,7 @@ nbd_request_end(struct nbd_slot *slot)
 	put_slot(conn, slot);
 }
 
-/* ---- replies ----------------------------------------------------------------------------------
- */
+/* ---- replies ---- */
 
 void
 nbd_request_queue(struct nbd_slot *slot)
@@ -199,8 +197,7 @@ nbd_request_reply(struct nbd_slot *slot, uint32_t error)
 	nbd_request_queue(slot);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static void
 vreq_done(struct vbd_request *vreq, int err)

@@ -7,8 +7,7 @@
 #include "common/checked.h"
 #include "drivers/frontend/nbd-wire.h"
 
-/* ---- handshake --------------------------------------------------------------------------------
- */
+/* ---- handshake ---- */
 
 int
 nbd_get_option(const uint8_t raw[static NBD_OPTION_SIZE], struct nbd_option_header *header)
@@ -115,8 +114,7 @@ nbd_put_option_reply(uint8_t *at, uint32_t option, uint32_t type, const void *da
 	return NBD_OPTION_REPLY_SIZE + length;
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 int
 nbd_get_request(const uint8_t *raw, enum nbd_mode mode, struct nbd_request *request)
@@ -188,8 +186,7 @@ nbd_request_error(const struct nbd_request *rq, const struct nbd_limits *limits)
 	return 0;
 }
 
-/* ---- replies ----------------------------------------------------------------------------------
- */
+/* ---- replies ---- */
 
 uint32_t
 nbd_error(int err)

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- magics -----------------------------------------------------------------------------------
- */
+/* ---- magics ---- */
 
 #define NBD_INIT_MAGIC 0x4E42444D41474943ull /* "NBDMAGIC" */
 #define NBD_OLDSTYLE_MAGIC 0x0000420281861253ull
@@ -24,8 +23,7 @@
 #define NBD_EXT_REQUEST_MAGIC 0x21E41C71u
 #define NBD_EXT_CHUNK_MAGIC 0x6E8A278Cu
 
-/* ---- handshake --------------------------------------------------------------------------------
- */
+/* ---- handshake ---- */
 
 #define NBD_FLAG_FIXED_NEWSTYLE 0x1u
 #define NBD_FLAG_NO_ZEROES 0x2u
@@ -114,8 +112,7 @@ size_t nbd_put_export(uint8_t *at, uint64_t size, uint16_t flags, bool padding);
 size_t nbd_put_option_reply(uint8_t *at, uint32_t option, uint32_t type, const void *data,
 			    uint32_t length);
 
-/* ---- transmission -----------------------------------------------------------------------------
- */
+/* ---- transmission ---- */
 
 /* How replies look, and with NBD_EXTENDED also requests. */
 enum nbd_mode { NBD_SIMPLE, NBD_STRUCTURED, NBD_EXTENDED };

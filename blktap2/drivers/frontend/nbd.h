@@ -19,8 +19,7 @@ struct vbd;
  */
 int nbd_export_new(struct vbd *vbd, const char **why);
 
-/* ---- sockets for the nbd driver ---------------------------------------------------------------
- */
+/* ---- sockets for the nbd driver ---- */
 
 /*
  * nbdclient<pid>: connected sockets that other processes leave here under a name, for a later open
