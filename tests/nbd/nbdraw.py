@@ -4,7 +4,6 @@ import array
 import json
 import os
 import random
-import shutil
 import socket
 import struct
 import subprocess
@@ -39,7 +38,8 @@ class Server:
     """nbd-test-server with one disk of size bytes."""
 
     def __init__(self, size=MIB, *options, pool=None):
-        self.dir = tempfile.mkdtemp(prefix='nbd.')
+        self.place = tempfile.TemporaryDirectory(prefix='nbd.')  # gone with us, however we end
+        self.dir = self.place.name
         program = os.path.join(os.environ.get('top_builddir', '.'), 'tests/nbd/nbd-test-server')
         environment = dict(os.environ, POOL=str(pool)) if pool else None
         self.process = subprocess.Popen([program, self.dir, str(size), *options], text=True,
@@ -78,10 +78,14 @@ class Server:
 
     def __exit__(self, kind, error, trace):
         self.process.stdin.close()
-        status = self.process.wait(PATIENCE)
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
         self.process.stdout.close()
-        left = [f for f in os.listdir(self.dir) if str(self.pid) in f]
-        shutil.rmtree(self.dir)
+        left = os.listdir(self.dir)
+        self.place.cleanup()
         if kind is None:
             assert status == 0, 'server ended with %d' % status
             assert not left, 'left behind: %s' % left
