@@ -27,6 +27,7 @@ struct loop {
 	struct ioengine *io;
 	uint64_t now; /* monotonic microseconds */
 	bool is_stopped;
+	bool was_busy; /* the last turn had something to do */
 	struct loop_timers timers;
 	struct loop_tasks deferred; /* for the next time */
 	struct loop_tasks running;  /* of this turn, not called yet */

@@ -9,6 +9,7 @@
 #include "drivers/core/loop-state.h"
 
 #define SLEEP_MAX_US (600 * 1000000ll)
+#define AWAKE_US 10 /* what falling asleep and being woken costs, and less than that */
 
 uint64_t
 loop_clock(void)
@@ -62,6 +63,28 @@ loop_now(const struct loop *loop)
 	return loop->now;
 }
 
+/*
+ * Wait for the next event.  After a busy turn a short while is waited awake: a client that answers
+ * at once would otherwise make both sides pay for a sleep and a wake-up with each request.
+ */
+static int
+wait_for_events(struct loop *loop, int64_t timeout_us)
+{
+	uint64_t until;
+	int err = 0;
+
+	if (loop->was_busy && timeout_us > AWAKE_US) {
+		until = loop_clock() + AWAKE_US;
+		do
+			err = ioengine_wait(loop->io, 0);
+		while (!err && !ioengine_has_events(loop->io) && loop_clock() < until);
+	}
+	if (!err && !ioengine_has_events(loop->io))
+		err = ioengine_wait(loop->io, timeout_us);
+	loop->was_busy = ioengine_has_events(loop->io);
+	return err;
+}
+
 int
 loop_turn(struct loop *loop, int timeout_ms)
 {
@@ -70,7 +93,7 @@ loop_turn(struct loop *loop, int timeout_ms)
 
 	if (loop->deferred.first)
 		timeout_us = 0;
-	err = ioengine_wait(loop->io, loop_timers_left(loop, timeout_us));
+	err = wait_for_events(loop, loop_timers_left(loop, timeout_us));
 	loop->now = loop_clock();
 	if (err)
 		return err;

@@ -16,7 +16,7 @@
 
 /* Copies in one turn: the other descriptors wait for so long. */
 #define COPIES_PER_TURN 256
-#define COPIED_BYTES_PER_TURN (1u << 20)
+#define COPIED_BYTES_PER_TURN (1u << 18) /* sent while they are still in the cache */
 
 /* In order of preference. */
 static const struct ioengine_backend *const backends[] = {
@@ -210,6 +210,12 @@ ioengine_wait(struct ioengine *io, int64_t timeout_us)
 	if (io->done.first || (io->queued.first && !io->is_full))
 		timeout_us = 0;
 	return io->backend->wait(io, timeout_us);
+}
+
+bool
+ioengine_has_events(const struct ioengine *io)
+{
+	return io->done.first || !TAILQ_EMPTY(&io->ready);
 }
 
 void

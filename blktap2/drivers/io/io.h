@@ -61,6 +61,9 @@ unsigned ioengine_pending(const struct ioengine *io);
  */
 int ioengine_wait(struct ioengine *io, int64_t timeout_us);
 
+/* Has ioengine_wait found anything to be called back for? */
+bool ioengine_has_events(const struct ioengine *io);
+
 /* Call back for every descriptor and every tiocb that ioengine_wait found. */
 void ioengine_dispatch(struct ioengine *io);
 
