@@ -90,6 +90,8 @@ def notes(bench, missing):
     """What a reader must know before he believes the figures."""
     lines = ["%s %s: left out" % (name, why) for name, why in missing.items()]
     lines += ["failed: %s" % failure for failure in bench.failures]
+    if bench.cut_short:
+        lines.append("the machine is slow today: not all rounds were run")
     if bench.others > 0.1:
         lines.append("other programs kept %.1f CPUs busy meanwhile: throughput and latency of all "
                      "suffer from it" % bench.others)

@@ -37,10 +37,13 @@ class Progress:
             self.out.write("\r\033[K[%d/%d] %s%s" % (self.done, self.total, text, self.left()))
             self.out.flush()
 
+    def seconds(self):
+        return time.monotonic() - self.started
+
     def left(self):
         if not self.done:
             return ""
-        seconds = (time.monotonic() - self.started) / self.done * (self.total - self.done)
+        seconds = self.seconds() / self.done * (self.total - self.done)
         return ", %d:%02d left" % divmod(int(seconds), 60)
 
     def clear(self):
@@ -85,6 +88,7 @@ class Bench:
         self.tree = tree
         self.results = {}
         self.failures = []
+        self.cut_short = False
         self.server_seconds = 0.0
 
     def load(self, running, case, number):
@@ -111,6 +115,9 @@ class Bench:
         """All rounds of all cases in one place; each round begins with another server."""
         names = list(started)
         for number in range(self.options.rounds):
+            if number and progress.seconds() > self.options.limit:
+                self.cut_short = True
+                break
             for case in self.options.cases:
                 for i in range(len(names)):
                     name = names[(i + number) % len(names)]
@@ -123,6 +130,7 @@ class Bench:
     def measure(self, kind, location, case, name, started, number):
         try:
             report = self.load(started[name], case, number + 1)
+            self.write_back()
         except Failure as failure:
             self.fail(kind, location, name, failure)
             started[name] = None
@@ -153,14 +161,14 @@ class Bench:
                     continue
                 stack.callback(process.stop, running.process)
                 started[server.name] = running
-            self.flush_images(images)
+            self.images = images
+            self.write_back()
             self.run_rounds(kind, location, started, progress)
 
-    @staticmethod
-    def flush_images(directory):
-        """Writing the images back is not to happen while a disk is measured."""
-        for name in os.listdir(directory):
-            with open(os.path.join(directory, name), "rb") as image:
+    def write_back(self):
+        """What one server left in the page cache is not to be written while the next is measured."""
+        for name in os.listdir(self.images):
+            with open(os.path.join(self.images, name), "rb") as image:
                 os.fsync(image.fileno())
 
     def run(self, kinds, places, servers):
