@@ -5,19 +5,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/minor.h"
+#include "common/patience.h"
 #include "common/rundir.h"
-
-#define LOCK_TRIES 1000 /* of 10 ms */
 
 char *
 minor_path(const char *control_dir, int minor)
@@ -27,21 +24,6 @@ minor_path(const char *control_dir, int minor)
 	if (asprintf(&path, "%s/%s/%s%d", control_dir, MINOR_DIR, MINOR_PREFIX, minor) < 0)
 		return NULL;
 	return path;
-}
-
-static int
-lock_with_patience(int fd)
-{
-	int tries;
-
-	for (tries = 0; tries < LOCK_TRIES; tries++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		poll(NULL, 0, 10);
-	}
-	return -ETIMEDOUT;
 }
 
 /* The directory of the markers, locked: a descriptor, or -errno. */

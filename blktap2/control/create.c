@@ -3,12 +3,16 @@
  * Numbers, and the operations that take several steps: all of them are done, or none.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <disktypes-singletons.h>
+
 #include "common/cleanup.h"
 #include "common/minor.h"
+#include "common/patience.h"
 #include "control/ctl.h"
 
 /* ---- numbers ----------------------------------------------------------------------------------
@@ -63,18 +67,83 @@ undo(struct ctl *ctl, int pid, int minor, bool attached)
 	ctl_free_minor(&quiet, minor);
 }
 
+/* ---- singletons -------------------------------------------------------------------------------
+ */
+
+/* Does one process serve all disks that are called params? */
+static bool
+is_singleton(const char *params)
+{
+#define X(handle) handle,
+	static const char *const handles[] = { DISKTYPES_SINGLETONS(X) NULL };
+#undef X
+	size_t i, length = strcspn(params, ":");
+
+	for (i = 0; handles[i]; i++)
+		if (strlen(handles[i]) == length && memcmp(handles[i], params, length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The tapdisk that serves params already, or -ENOENT.  The caller holds *lock, on the image itself,
+ * until its own disk is open: two that come at once must not start two processes.
+ */
+static int
+find_singleton(struct ctl *ctl, const char *params, int *lock)
+{
+	AUTO_FREE char *type = strndup(params, strcspn(params, ":"));
+	const char *path = strchr(params, ':') + 1;
+	struct ctl_filter filter = { .pid = -1, .minor = -1, .type = type, .path = path };
+	struct ctl_rows rows;
+	int pid = -ENOENT, err;
+
+	if (!type)
+		return -ENOMEM;
+	*lock = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (*lock >= 0)
+		lock_with_patience(*lock);
+	err = ctl_list(ctl, &filter, &rows, NULL);
+	if (err)
+		return err;
+	if (rows.count && rows.at[0].pid > 0)
+		pid = rows.at[0].pid;
+	ctl_rows_free(&rows);
+	return pid;
+}
+
+/* ---- create -----------------------------------------------------------------------------------
+ */
+
+/* A tapdisk for params: a new one, but for singletons that are served already. */
+static int
+find_or_spawn(struct ctl *ctl, const char *params, int *id, int *lock, bool *spawned)
+{
+	int pid = -ENOENT;
+
+	if (strchr(params, ':') && is_singleton(params))
+		pid = find_singleton(ctl, params, lock);
+	if (pid > 0) {
+		*id = pid;
+		return 0;
+	}
+	*spawned = true;
+	return pid == -ENOENT ? ctl_spawn(ctl, id, NULL) : pid;
+}
+
 int
 ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts, int *pid,
 	   int *minor, char **devname)
 {
 	AUTO_FREE char *path = NULL;
-	bool attached = false;
+	AUTO_CLOSE int lock = -1;
+	bool attached = false, spawned = false;
 	int number, id = -1, err;
 
 	err = ctl_allocate(ctl, -1, opts && opts->device_mode, &number, &path);
 	if (err)
 		return err;
-	err = ctl_spawn(ctl, &id, NULL);
+	err = find_or_spawn(ctl, params, &id, &lock, &spawned);
 	if (!err)
 		err = ctl_attach(ctl, id, number);
 	if (!err) {
@@ -82,7 +151,7 @@ ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts,
 		err = ctl_open(ctl, id, number, params, opts);
 	}
 	if (err) {
-		undo(ctl, id, number, attached);
+		undo(ctl, spawned || attached ? id : -1, number, attached);
 		return err;
 	}
 	if (pid)

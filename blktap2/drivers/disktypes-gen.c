@@ -6,6 +6,7 @@
  *
  *	disktypes-gen python	the handles, as the Python module blktap_disk_types_gen
  *	disktypes-gen list	"number handle name", a line each
+ *	disktypes-gen header	the handles of the singletons, for C
  */
 #include <stdio.h>
 #include <string.h>
@@ -92,6 +93,21 @@ print_list(void)
 			printf("%d %s %s\n", i, dtypes[i]->handle, dtypes[i]->name);
 }
 
+static void
+print_header(void)
+{
+	int i;
+
+	puts("/* SPDX-License-Identifier: BSD-2-Clause */");
+	puts("/* generated from drivers/disktypes.h: do not edit */");
+	puts("/* X(handle) for each type of which one process serves all disks of a name. */");
+	fputs("#define DISKTYPES_SINGLETONS(X)", stdout);
+	for (i = 0; i < DTYPES; i++)
+		if (dtypes[i] != &null_disk && dtypes[i]->single_handler)
+			printf(" X(\"%s\")", dtypes[i]->handle);
+	puts("");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -105,6 +121,8 @@ main(int argc, char **argv)
 		print_python();
 	else if (argc == 2 && strcmp(argv[1], "list") == 0)
 		print_list();
+	else if (argc == 2 && strcmp(argv[1], "header") == 0)
+		print_header();
 	else
 		return 2;
 	return 0;

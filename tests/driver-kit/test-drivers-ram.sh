@@ -8,6 +8,7 @@ requires qemu-io --version
 image=$tmp/disk.img
 truncate -s 4M "$image"
 pid=$(tap-ctl spawn)
+third=$pid
 at_exit kill "$pid"
 for n in 0 1; do
     tap-ctl allocate >/dev/null
@@ -30,6 +31,19 @@ tap-ctl open -p "$pid" -m 1 -a "ram:$image"
 io 1 -c 'read -P 0 1M 64k'
 cmp -n 4194304 "$image" /dev/zero || fail "the image was written"
 tap-ctl close -p "$pid" -m 1
+
+# tap-ctl create finds the process that serves the image already.
+start_disk "ram:$image"
+first=$pid
+first_minor=$minor
+start_disk "ram:$image"
+test "$pid" = "$first" || fail "two processes for one store"
+test "$minor" != "$first_minor" || fail "two disks with one minor"
+io "$first_minor" -c 'write -P 9 2M 64k'
+io "$minor" -c 'read -P 9 2M 64k'
+stop_disk "$first" "$first_minor"
+stop_disk "$first" "$minor"
+pid=$third
 
 # 1024000 sectors are the most.
 truncate -s $((1024001 * 512)) "$image"
