@@ -41,7 +41,7 @@ test "$pid" = "$first" || fail "two processes for one store"
 test "$minor" != "$first_minor" || fail "two disks with one minor"
 io "$first_minor" -c 'write -P 9 2M 64k'
 io "$minor" -c 'read -P 9 2M 64k'
-stop_disk "$first" "$first_minor"
+tap-ctl destroy -p "$first" -m "$first_minor"
 stop_disk "$first" "$minor"
 pid=$third
 
