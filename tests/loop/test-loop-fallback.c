@@ -33,7 +33,7 @@ forbid(long nr, int err)
 /* Whether this process gets engine when it asks for the best one, and err when it asks for another.
  */
 static bool
-gets(const char *engine, const char *refused, int err)
+is_given(const char *engine, const char *refused, int err)
 {
 	struct loop *loop = NULL;
 	bool is_right;
@@ -50,7 +50,7 @@ without_io_uring(void)
 {
 	if (!forbid(SYS_io_uring_setup, EPERM))
 		return 0;
-	return gets("libaio", "io_uring", -EPERM) || gets("threads", NULL, 0) ? 0 : 1;
+	return is_given("libaio", "io_uring", -EPERM) || is_given("threads", NULL, 0) ? 0 : 1;
 }
 
 static int
@@ -58,7 +58,7 @@ without_both(void)
 {
 	if (!forbid(SYS_io_uring_setup, ENOSYS) || !forbid(SYS_io_setup, EAGAIN))
 		return 0;
-	return gets("threads", "libaio", -EAGAIN) ? 0 : 1;
+	return is_given("threads", "libaio", -EAGAIN) ? 0 : 1;
 }
 
 static void
