@@ -2,7 +2,6 @@
 /*
  * The drivers and the server of the engine's tests.
  */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -437,4 +436,16 @@ ask_run(struct rig *rig, int op, uint64_t sector, uint64_t sectors, void *buf)
 
 	ask_start(rig, &ask, op, sector, sectors, buf);
 	return ask_wait(rig, &ask);
+}
+
+int
+rig_run(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

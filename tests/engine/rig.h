@@ -5,6 +5,7 @@
 #ifndef TESTS_ENGINE_RIG_H
 #define TESTS_ENGINE_RIG_H
 
+#include <check.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -97,5 +98,8 @@ void ask_start(struct rig *rig, struct ask *ask, int op, uint64_t sector, uint64
 	       void *buf);
 int ask_wait(struct rig *rig, struct ask *ask);
 int ask_run(struct rig *rig, int op, uint64_t sector, uint64_t sectors, void *buf);
+
+/* Run the tests of a suite: what main returns. */
+int rig_run(Suite *suite);
 
 #endif
