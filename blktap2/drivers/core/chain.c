@@ -26,11 +26,32 @@ type_handle(const struct tapdisk_server *server, int type)
 	return row ? row->handle : "?";
 }
 
+/* What is wrong with a file, where the number alone would not tell. */
+static const char *
+explain(const char *name, int err)
+{
+	struct stat file;
+
+	if (err == -EBUSY)
+		return "another disk has it open";
+	if (err != -EINVAL || name[0] != '/' || stat(name, &file))
+		return strerror(-err);
+	if (S_ISDIR(file.st_mode))
+		return "it is a directory";
+	if (!S_ISREG(file.st_mode) && !S_ISBLK(file.st_mode))
+		return "it is neither a regular file nor a block device";
+	if (S_ISREG(file.st_mode) && !file.st_size)
+		return "it is empty";
+	if (S_ISREG(file.st_mode) && file.st_size < DEFAULT_SECTOR_SIZE)
+		return "it is smaller than a sector";
+	return strerror(-err);
+}
+
 static int
 open_failed(struct chain *chain, const td_image_t *image, int err, struct reason *why)
 {
 	return reason(why, err, "%s:%s: cannot open: %s", type_handle(chain->server, image->type),
-		      image->name, strerror(-err));
+		      image->name, explain(image->name, err));
 }
 
 /* Open image and put it on top of the chain (bottom == false) or below it. */
