@@ -20,12 +20,24 @@
 
 const char *const rig_engines[RIG_ENGINES] = { "io_uring", "libaio", "threads" };
 
+/* There, no other thread runs while one sleeps in io_uring_enter. */
+static bool
+is_on_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload");
+}
+
 struct loop *
 rig_loop(int i)
 {
 	struct loop *loop = NULL;
-	int err = loop_new(&loop, rig_engines[i]);
+	int err;
 
+	if (i == 0 && is_on_valgrind())
+		return NULL;
+	err = loop_new(&loop, rig_engines[i]);
 	if (!err)
 		ck_assert_str_eq(loop_engine(loop), rig_engines[i]);
 	else

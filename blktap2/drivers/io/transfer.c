@@ -87,23 +87,35 @@ transfer_try(const struct tiocb *tiocb)
 	return res < 0 ? -errno : res;
 }
 
-long
-transfer_execute(const struct tiocb *tiocb, size_t limit)
+/* A lone buffer is spared the vector, which the kernel would have to fetch. */
+static ssize_t
+move(const struct tiocb *tiocb, size_t limit)
 {
 	const struct iovec *iov;
 	struct iovec single;
-	long res;
+	size_t bytes;
 	int count;
 
 	iov = transfer_vectors(tiocb, &single, &count);
-	if (iov == &single && count)
-		single.iov_len = min_size(single.iov_len, limit);
+	if (count > 1 && tiocb->op == TIOCB_READ)
+		return preadv(tiocb->fd, iov, count, transfer_offset(tiocb));
+	if (count > 1)
+		return pwritev(tiocb->fd, iov, count, transfer_offset(tiocb));
+	bytes = min_size(iov->iov_len, limit);
+	if (tiocb->op == TIOCB_READ)
+		return pread(tiocb->fd, iov->iov_base, bytes, transfer_offset(tiocb));
+	return pwrite(tiocb->fd, iov->iov_base, bytes, transfer_offset(tiocb));
+}
+
+long
+transfer_execute(const struct tiocb *tiocb, size_t limit)
+{
+	long res;
+
 	switch (tiocb->op) {
 	case TIOCB_READ:
-		res = preadv(tiocb->fd, iov, count, transfer_offset(tiocb));
-		break;
 	case TIOCB_WRITE:
-		res = pwritev(tiocb->fd, iov, count, transfer_offset(tiocb));
+		res = move(tiocb, limit);
 		break;
 	case TIOCB_FSYNC:
 		res = fdatasync(tiocb->fd);
