@@ -86,16 +86,12 @@ device_info(const td_driver_t *driver, int fd, td_disk_info_t *info)
 	return 0;
 }
 
+/* A file that ends within a sector is refused: its last bytes would be out of the guest's reach. */
 static int
-file_info(td_driver_t *driver, const struct stat *file, td_disk_info_t *info)
+file_info(const struct stat *file, td_disk_info_t *info)
 {
-	unsigned rest = (unsigned)(file->st_size % DEFAULT_SECTOR_SIZE);
-
-	if (file->st_size < DEFAULT_SECTOR_SIZE)
+	if (!file->st_size || file->st_size % DEFAULT_SECTOR_SIZE)
 		return -EINVAL;
-	if (rest)
-		td_log(driver, LOG_WARNING, "%s: the last %u bytes are no whole sector: not served",
-		       driver->name, rest);
 	info->size = (uint64_t)file->st_size >> SECTOR_SHIFT;
 	info->sector_size = DEFAULT_SECTOR_SIZE;
 	info->phys_sector_size = (uint32_t)file->st_blksize;
@@ -113,7 +109,7 @@ read_info(td_driver_t *driver, struct raw_file *raw)
 	raw->is_device = S_ISBLK(file.st_mode);
 	if (raw->is_device)
 		return device_info(driver, raw->fd, &driver->info);
-	return S_ISREG(file.st_mode) ? file_info(driver, &file, &driver->info) : -EINVAL;
+	return S_ISREG(file.st_mode) ? file_info(&file, &driver->info) : -EINVAL;
 }
 
 int

@@ -42,8 +42,8 @@ explain(const char *name, int err)
 		return "it is neither a regular file nor a block device";
 	if (S_ISREG(file.st_mode) && !file.st_size)
 		return "it is empty";
-	if (S_ISREG(file.st_mode) && file.st_size < DEFAULT_SECTOR_SIZE)
-		return "it is smaller than a sector";
+	if (S_ISREG(file.st_mode) && file.st_size % DEFAULT_SECTOR_SIZE)
+		return "its size is no multiple of 512 bytes";
 	return strerror(-err);
 }
 
