@@ -133,8 +133,8 @@ check_ring(const struct control_op *op, const struct control_rings *rings, const
 void
 control_ring_connect(struct control_op *op)
 {
-	const struct control_rings *rings = need_rings(op);
 	struct vbd *vbd = control_op_disk(op);
+	const struct control_rings *rings = need_rings(op);
 	const char *why;
 	int err;
 
@@ -166,8 +166,8 @@ unmapped(void *arg)
 void
 control_ring_disconnect(struct control_op *op)
 {
-	const struct control_rings *rings = need_rings(op);
 	bool waits = op->protocol == &control_frames;
+	const struct control_rings *rings = need_rings(op);
 	int err;
 
 	if (!rings)
