@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests of the versioned protocol: see control-fuzz.c for the form of an input.
+ */
+#include "tests/control/control-fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	fuzz_versioned(data, size);
+	return 0;
+}
