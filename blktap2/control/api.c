@@ -12,6 +12,10 @@
 #include "common/minor.h"
 #include "control/ctl.h"
 
+/* Of the library, as in its soname. */
+#define VERSION_MAJOR 1
+#define VERSION_MINOR 0
+
 /* Run call with a fresh struct ctl called ctl. */
 #define WITH_CTL(ms, call)                                                                         \
 	__extension__({                                                                            \
@@ -306,6 +310,6 @@ tap_ctl_info(pid_t pid, int minor, unsigned long long *sectors, unsigned int *se
 void
 tap_ctl_version(int *major, int *minor)
 {
-	*major = LIBBLKTAPCTL_MAJOR;
-	*minor = LIBBLKTAPCTL_MINOR;
+	*major = VERSION_MAJOR;
+	*minor = VERSION_MINOR;
 }
