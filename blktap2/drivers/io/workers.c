@@ -227,6 +227,18 @@ workers_new(struct workers **out, unsigned max, unsigned idle_ms)
 	return 0;
 }
 
+static void
+join(struct workers *workers, struct worker *worker)
+{
+	enum worker_state state;
+
+	pthread_mutex_lock(&workers->lock);
+	state = worker->state;
+	pthread_mutex_unlock(&workers->lock);
+	if (state != WORKER_NONE)
+		pthread_join(worker->thread, NULL);
+}
+
 void
 workers_free(struct workers *workers)
 {
@@ -238,10 +250,8 @@ workers_free(struct workers *workers)
 	workers->leaving = true;
 	pthread_cond_broadcast(&workers->more);
 	pthread_mutex_unlock(&workers->lock);
-	for (i = 0; i < workers->max; i++) {
-		if (workers->worker[i].state != WORKER_NONE)
-			pthread_join(workers->worker[i].thread, NULL);
-	}
+	for (i = 0; i < workers->max; i++)
+		join(workers, &workers->worker[i]);
 	pthread_cond_destroy(&workers->more);
 	pthread_mutex_destroy(&workers->lock);
 	pthread_attr_destroy(&workers->attr);
