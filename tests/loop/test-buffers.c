@@ -83,7 +83,7 @@ END_TEST
 /* More than is kept for reuse. */
 START_TEST(many)
 {
-	enum { COUNT = 40 };
+	enum { COUNT = 80 };
 	struct buffers *pool = buffers_new((size_t)COUNT * MIB);
 	char *got[COUNT];
 	int round, i;

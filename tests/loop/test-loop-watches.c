@@ -339,6 +339,49 @@ START_TEST(hangup_counts_as_wanted)
 }
 END_TEST
 
+static void
+rang(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* What is ready but not wanted lets the loop sleep: it wakes for the timer only. */
+START_TEST(masked_ones_do_not_wake)
+{
+	struct loop *loop = rig_loop(_i);
+	bool done = false;
+	struct loop_timer timer = { .fn = rang, .arg = &done };
+	struct end hung_up, readable;
+	int fds[2], more[2];
+	int count = 0;
+
+	if (!loop)
+		return;
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(pipe(more), 0);
+	watch(&hung_up, loop, fds[0], LOOP_READ);
+	watch(&readable, loop, more[0], LOOP_READ);
+	close(fds[1]);
+	say(more[1], "a");
+	turns(loop, 2);
+	loop_watch_set(hung_up.watch, 0);
+	loop_watch_set(readable.watch, 0);
+	hung_up.calls = 0;
+	readable.calls = 0;
+	ck_assert_int_eq(loop_timer_set(loop, &timer, 20), 0);
+	for (; !done; count++)
+		ck_assert_int_eq(loop_turn(loop, -1), 0);
+	ck_assert_int_le(count, 6);
+	ck_assert_uint_eq(hung_up.calls + readable.calls, 0);
+	loop_unwatch(hung_up.watch);
+	loop_unwatch(readable.watch);
+	loop_free(loop);
+	close(fds[0]);
+	close(more[0]);
+	close(more[1]);
+}
+END_TEST
+
 /* The kernel's part of a watch must not keep the connection open. */
 START_TEST(peer_sees_the_close)
 {
@@ -565,6 +608,7 @@ main(void)
 		own_may_be_unwatched,
 		number_may_be_used_again,
 		hangup_counts_as_wanted,
+		masked_ones_do_not_wake,
 		peer_sees_the_close,
 		loop_free_lets_go,
 		refusals,

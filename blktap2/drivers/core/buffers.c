@@ -10,8 +10,8 @@
 
 #include "drivers/core/buffers.h"
 
-#define SIZES 14                     /* BUFFER_MIN << 0 .. BUFFER_MIN << 13 */
-#define CACHE_MAX (8u * 1024 * 1024) /* bytes kept for reuse */
+#define SIZES 14                      /* BUFFER_MIN << 0 .. BUFFER_MIN << 13 */
+#define CACHE_MAX (64u * 1024 * 1024) /* bytes kept for reuse, until they are trimmed */
 
 _Static_assert(BUFFER_MIN << (SIZES - 1) == BUFFER_MAX, "the sizes end at BUFFER_MAX");
 
