@@ -9,8 +9,7 @@
 
 #include "drivers/frontend/nbd-conn.h"
 
-#define SOCKET_BYTES (512 * 1024) /* of replies that the kernel may hold: fewer, longer turns */
-#define RETRY_MS 10               /* between two tries to get memory */
+#define RETRY_MS 10 /* between two tries to get memory */
 
 void
 nbd_conn_touch(struct nbd_conn *conn)
@@ -181,7 +180,7 @@ void
 nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
 {
 	struct nbd_conn *conn = calloc(1, sizeof(*conn));
-	int on = 1, bytes = SOCKET_BYTES;
+	int on = 1;
 
 	if (!conn) {
 		close(fd);
@@ -202,10 +201,8 @@ nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
 	TAILQ_INSERT_TAIL(&export->conns, conn, link);
 	export->clients++;
 
-	/* Neither matters enough to fail: the one is for TCP only, the other is a privilege. */
+	/* For TCP only. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 
 	if (begin_greeting(conn) ||
 	    loop_watch(export->loop, fd, LOOP_READ, on_event, conn, &conn->watch) ||
