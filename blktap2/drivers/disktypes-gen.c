@@ -11,52 +11,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "drivers/disktypes.h"
-
-#define DTYPES ((int)(sizeof(dtypes) / sizeof(dtypes[0])))
-#define HANDLE_MAX 9 /* characters */
-
-static int
-fault(int at, int step, const char *what)
-{
-	fprintf(stderr, "disktypes.h: dtypes[%d] (\"%s\"): %s (step %d of the guide)\n", at,
-		dtypes[at]->handle, what, step);
-	return 1;
-}
-
-static int
-is_handle(const char *handle)
-{
-	size_t length = strspn(handle, "abcdefghijklmnopqrstuvwxyz0123456789");
-
-	return length >= 1 && length <= HANDLE_MAX && !handle[length];
-}
+#include "drivers/disktypes-check.h"
 
 /* The number of faults. */
 static int
-check_entry(int at)
+check_table(void)
 {
-	const disk_info_t *entry = dtypes[at];
-	int faults = 0, other;
+	const char *fault;
+	int faults = 0, i;
 
-	if (entry == &null_disk)
-		return 0;
-	if (entry->idnum < 0 || entry->idnum >= MAX_DISK_TYPES)
-		faults += fault(at, 2, "its number is out of range");
-	else if (entry->idnum != at)
-		faults += fault(at, 4, "its number is not its position in the table");
-	if (!entry->name[0])
-		faults += fault(at, 3, "it has no name for people");
-	/* An array that is full to the brim has lost its end. */
-	if (!memchr(entry->handle, '\0', sizeof(entry->handle)) || !is_handle(entry->handle))
-		faults += fault(at, 3, "its handle is not 1 to 9 of a-z and 0-9");
-	for (other = 0; other < at; other++) {
-		if (dtypes[other] == &null_disk)
+	for (i = 0; i < DTYPES; i++) {
+		fault = disktypes_fault(i);
+		if (!fault)
 			continue;
-		if (strcmp(dtypes[other]->handle, entry->handle) == 0)
-			faults += fault(at, 3, "its handle is taken");
-		if (dtypes[other]->idnum == entry->idnum)
-			faults += fault(at, 2, "its number is taken");
+		fprintf(stderr, "disktypes.h: dtypes[%d] (\"%.9s\"): %s\n", i, dtypes[i]->handle,
+			fault);
+		faults++;
 	}
 	return faults;
 }
@@ -111,11 +81,7 @@ print_header(void)
 int
 main(int argc, char **argv)
 {
-	int faults = 0, i;
-
-	for (i = 0; i < DTYPES; i++)
-		faults += check_entry(i);
-	if (faults)
+	if (check_table())
 		return 1;
 	if (argc == 2 && strcmp(argv[1], "python") == 0)
 		print_python();

@@ -11,12 +11,10 @@
 #include <tapdisk.h>
 
 #define TAPDISK
+#include "common/reason.h"
 #include "drivers/core/server.h"
-#include "drivers/disktypes.h"
+#include "drivers/disktypes-check.h"
 #include "drivers/tapdisk-disktype.h"
-
-#define DTYPES (sizeof(dtypes) / sizeof(dtypes[0]))
-#define HANDLE_MAX 9 /* characters */
 
 /* Types of the format family that other builds may have: a better answer than "unknown". */
 static const char *const reserved[] = {
@@ -24,16 +22,31 @@ static const char *const reserved[] = {
 	"log",     "remus", "nbd", "lc",   "lle",   "llp",  "valve",
 };
 
-#define RESERVED (sizeof(reserved) / sizeof(reserved[0]))
+#define RESERVED ((int)(sizeof(reserved) / sizeof(reserved[0])))
+
+int
+tapdisk_disktype_check(struct reason *why)
+{
+	const char *fault;
+	int i;
+
+	for (i = 0; i < DTYPES; i++) {
+		fault = disktypes_fault(i);
+		if (fault)
+			return reason(why, -EINVAL, "dtypes[%d] (\"%.9s\"): %s", i,
+				      dtypes[i]->handle, fault);
+	}
+	return 0;
+}
 
 int
 tapdisk_disktype_find(const char *name)
 {
-	size_t i;
+	int i;
 
 	for (i = 0; i < DTYPES; i++)
 		if (dtypes[i] != &null_disk && strcmp(dtypes[i]->handle, name) == 0)
-			return dtypes[i]->drv ? (int)i : -ENOSYS;
+			return dtypes[i]->drv ? i : -ENOSYS;
 	for (i = 0; i < RESERVED; i++)
 		if (strcmp(reserved[i], name) == 0)
 			return -ENOSYS;
@@ -80,11 +93,11 @@ struct tapdisk_type *
 tapdisk_disktype_table(void)
 {
 	struct tapdisk_type *table = calloc(DTYPES + RESERVED + 1, sizeof(*table)), *next = table;
-	size_t i;
+	int i;
 
 	for (i = 0; table && i < DTYPES; i++)
 		if (dtypes[i] != &null_disk)
-			*next++ = (struct tapdisk_type){ .number = (int)i,
+			*next++ = (struct tapdisk_type){ .number = i,
 							 .handle = dtypes[i]->handle,
 							 .singleton = dtypes[i]->single_handler,
 							 .ops = dtypes[i]->drv };

@@ -5,7 +5,11 @@
 #ifndef DRIVERS_TAPDISK_DISKTYPE_H
 #define DRIVERS_TAPDISK_DISKTYPE_H
 
+struct reason;
 struct tapdisk_type;
+
+/* Is the table in order, and every driver complete?  0, or -EINVAL with *why naming the entry. */
+int tapdisk_disktype_check(struct reason *why);
 
 /* The index of the type called name: -ENOENT unknown, -ENOSYS known, but not built in. */
 int tapdisk_disktype_find(const char *name);

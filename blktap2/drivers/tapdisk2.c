@@ -158,6 +158,7 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		.arg = tapdisk,
 	};
 	struct control_config control = { 0 };
+	struct reason fault;
 	int err;
 
 	tapdisk->log = tlog_new(LOG_DIR, tapdisk->options.foreground);
@@ -166,6 +167,9 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		err = rundir_create(tapdisk->control_dir);
 	if (err)
 		return start_failed(tapdisk, err, "the control directory", NULL);
+	err = tapdisk_disktype_check(&fault);
+	if (err)
+		return start_failed(tapdisk, err, "the table of drivers", fault.text);
 	tapdisk->types = tapdisk_disktype_table();
 	if (!tapdisk->types)
 		return start_failed(tapdisk, -ENOMEM, "the table of drivers", NULL);
