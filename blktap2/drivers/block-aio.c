@@ -99,8 +99,7 @@ aio_close(td_driver_t *driver)
 		aio->blocks = block->next;
 		free(block);
 	}
-	raw_close(&aio->file);
-	return 0;
+	return raw_close(&aio->file);
 }
 
 static int
@@ -182,20 +181,13 @@ aio_queue_flush(td_driver_t *driver, td_request_t treq)
 	td_queue_tiocb(driver, &request->tiocb);
 }
 
+/* A discard or a write-zeroes: the kernel has no asynchronous call for devices. */
 static void
-aio_queue_discard(td_driver_t *driver, td_request_t treq)
+aio_queue_change(td_driver_t *driver, td_request_t treq)
 {
 	struct aio_state *aio = driver->data;
 
-	raw_queue_discard(driver, &aio->file, treq);
-}
-
-static void
-aio_queue_write_zeroes(td_driver_t *driver, td_request_t treq)
-{
-	struct aio_state *aio = driver->data;
-
-	raw_queue_write_zeroes(driver, &aio->file, treq);
+	raw_queue_work(driver, &aio->file, treq);
 }
 
 static void
@@ -246,8 +238,8 @@ struct tap_disk tapdisk_aio = {
 	.td_queue_write = aio_queue_write,
 	.td_debug = aio_debug,
 	.td_queue_flush = aio_queue_flush,
-	.td_queue_discard = aio_queue_discard,
-	.td_queue_write_zeroes = aio_queue_write_zeroes,
+	.td_queue_discard = aio_queue_change,
+	.td_queue_write_zeroes = aio_queue_change,
 	.td_queue_block_status = aio_queue_block_status,
 	.td_stats = aio_stats,
 	.td_resize = aio_resize,

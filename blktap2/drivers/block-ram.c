@@ -73,7 +73,7 @@ ram_open(td_driver_t *driver, const char *name, td_flag_t flags)
 	if (err)
 		forget(ram);
 out:
-	raw_close(&file);
+	raw_close(&file); /* was only read: nothing to lose */
 	return err;
 }
 

@@ -16,7 +16,7 @@
 #include "common/cleanup.h"
 #include "drivers/block-raw.h"
 
-#define STATUS_PIECES 64 /* per request; what follows is reported as data */
+#define STATUS_SEEKS 64 /* of a worker before others have their turn */
 
 /* ---- open -------------------------------------------------------------------------------------
  */
@@ -126,17 +126,20 @@ raw_open(td_driver_t *driver, const char *name, td_flag_t flags, bool direct, st
 	file->fd = open_path(driver, name, flags, direct);
 	if (file->fd < 0)
 		return file->fd;
+	file->is_writable = !(flags & TD_OPEN_RDONLY);
 	err = read_info(driver, file);
 	if (err)
-		raw_close(file);
+		close(file->fd);
 	return err;
 }
 
-void
+int
 raw_close(struct raw_file *file)
 {
+	int err = file->is_writable && fdatasync(file->fd) ? -errno : 0;
+
 	close(file->fd);
-	file->fd = -1;
+	return err;
 }
 
 int
@@ -151,73 +154,8 @@ raw_resize(td_driver_t *driver, struct raw_file *file, td_sector_t size)
 	return read_info(driver, file);
 }
 
-/* ---- requests on workers ----------------------------------------------------------------------
+/* ---- changes: on workers ----------------------------------------------------------------------
  */
-
-/* One request while a worker has it. */
-struct raw_job {
-	td_driver_t *driver;
-	struct raw_file *file;
-	td_request_t treq;
-	int (*work)(struct raw_job *job);
-	struct {
-		int secs;
-		int status;
-	} pieces[STATUS_PIECES + 1];
-	int piece_count;
-};
-
-static int
-job_work(void *arg)
-{
-	struct raw_job *job = arg;
-
-	return job->work(job);
-}
-
-static void
-complete_pieces(const struct raw_job *job)
-{
-	td_request_t treq = job->treq;
-	int i;
-
-	for (i = 0; i < job->piece_count; i++) {
-		treq.secs = job->pieces[i].secs;
-		treq.status = job->pieces[i].status;
-		td_complete_request(treq, 0);
-		treq.sec += (td_sector_t)treq.secs;
-	}
-}
-
-static void
-job_done(void *arg, int result)
-{
-	struct raw_job *job = arg;
-
-	if (result == -EOPNOTSUPP && job->treq.op == TD_OP_DISCARD)
-		job->file->no_discard = true;
-	if (!result && job->piece_count)
-		complete_pieces(job);
-	else
-		td_complete_request(job->treq, result);
-	free(job);
-}
-
-static void
-start_job(td_driver_t *driver, struct raw_file *file, td_request_t treq,
-	  int (*work)(struct raw_job *job))
-{
-	struct raw_job *job = calloc(1, sizeof(*job));
-
-	if (job)
-		*job = (struct raw_job){
-			.driver = driver, .file = file, .treq = treq, .work = work
-		};
-	if (!job || td_work(driver, job_work, job_done, job)) {
-		free(job);
-		td_complete_request(treq, -EBUSY);
-	}
-}
 
 /* ENOTTY and EINVAL are how devices and old file systems say it. */
 static int
@@ -228,40 +166,58 @@ unsupported(int err)
 }
 
 static int
-change_range(const struct raw_job *job, unsigned long device_call, int file_mode)
+change_range(const struct raw_file *file, const td_request_t *treq, unsigned long device_call,
+	     int file_mode)
 {
-	uint64_t range[2] = { job->treq.sec << SECTOR_SHIFT,
-			      (uint64_t)job->treq.secs << SECTOR_SHIFT };
+	uint64_t range[2] = { treq->sec << SECTOR_SHIFT, (uint64_t)treq->secs << SECTOR_SHIFT };
 	int failed;
 
-	if (job->file->is_device)
-		failed = ioctl(job->file->fd, device_call, range);
+	if (file->is_device)
+		failed = ioctl(file->fd, device_call, range);
 	else
-		failed = fallocate(job->file->fd, file_mode | FALLOC_FL_KEEP_SIZE, (off_t)range[0],
+		failed = fallocate(file->fd, file_mode | FALLOC_FL_KEEP_SIZE, (off_t)range[0],
 				   (off_t)range[1]);
 	return failed ? unsupported(errno) : 0;
 }
 
-static int
-discard(struct raw_job *job)
+int
+raw_discard(const struct raw_file *file, const td_request_t *treq)
 {
-	return change_range(job, BLKDISCARD, FALLOC_FL_PUNCH_HOLE);
+	return change_range(file, treq, BLKDISCARD, FALLOC_FL_PUNCH_HOLE);
 }
 
-static int
-write_zeroes(struct raw_job *job)
+int
+raw_write_zeroes(const struct raw_file *file, const td_request_t *treq)
 {
-	bool keep = job->treq.flags & TD_REQ_NO_UNMAP;
+	bool keep = treq->flags & TD_REQ_NO_UNMAP;
 
-	return change_range(job, BLKZEROOUT, keep ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE);
+	return change_range(file, treq, BLKZEROOUT,
+			    keep ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE);
 }
+
+/* ---- requests that a worker does ---------------------------------------------------------------
+ */
+
+/* Part of an answer to a block status request. */
+struct raw_piece {
+	int secs;
+	int status;
+};
+
+/* One request while a worker has it. */
+struct raw_job {
+	td_driver_t *driver;
+	struct raw_file *file;
+	td_request_t treq;
+	struct raw_piece pieces[STATUS_SEEKS];
+	int piece_count;
+};
 
 static void
 add_piece(struct raw_job *job, off_t from, off_t to, int status)
 {
-	job->pieces[job->piece_count].secs = (int)((to - from) >> SECTOR_SHIFT);
-	job->pieces[job->piece_count].status = status;
-	job->piece_count++;
+	job->pieces[job->piece_count++] =
+		(struct raw_piece){ .secs = (int)((to - from) >> SECTOR_SHIFT), .status = status };
 }
 
 /* Where data begin (or a hole, by whence) at or after from, rounded outwards to sectors; at most
@@ -278,15 +234,18 @@ seek_to(int fd, off_t from, off_t end, int whence)
 	return at < end ? at : end;
 }
 
-static int
+/* The first pieces of the range, at least one; what cannot be told is data. */
+static void
 find_pieces(struct raw_job *job)
 {
 	off_t from = (off_t)(job->treq.sec << SECTOR_SHIFT);
 	off_t end = from + ((off_t)job->treq.secs << SECTOR_SHIFT);
-	off_t to;
 	bool data = false;
+	int seeks;
+	off_t to;
 
-	while (from < end && job->piece_count < STATUS_PIECES) {
+	job->piece_count = 0;
+	for (seeks = 0; from < end && seeks < STATUS_SEEKS; seeks++) {
 		to = seek_to(job->file->fd, from, end, data ? SEEK_HOLE : SEEK_DATA);
 		if (to < 0)
 			break;
@@ -295,31 +254,103 @@ find_pieces(struct raw_job *job)
 		from = to;
 		data = !data;
 	}
-	if (from < end)
+	if (!job->piece_count)
 		add_piece(job, from, end, TD_BLOCK_STATE_NONE);
-	return 0;
+}
+
+static int
+job_work(void *arg)
+{
+	struct raw_job *job = arg;
+
+	switch (job->treq.op) {
+	case TD_OP_DISCARD:
+		return raw_discard(job->file, &job->treq);
+	case TD_OP_WRITE_ZEROES:
+		return raw_write_zeroes(job->file, &job->treq);
+	default:
+		find_pieces(job);
+		return 0;
+	}
+}
+
+static void start_job(struct raw_job *job);
+
+/* Complete what was found, and have the rest of the range looked at. */
+static void
+complete_pieces(struct raw_job *job)
+{
+	td_request_t treq = job->treq;
+	int i, left = treq.secs;
+
+	for (i = 0; i < job->piece_count; i++) {
+		treq.secs = job->pieces[i].secs;
+		treq.status = job->pieces[i].status;
+		td_complete_request(treq, 0);
+		treq.sec += (td_sector_t)treq.secs;
+		left -= treq.secs;
+	}
+	if (!left) {
+		free(job);
+		return;
+	}
+	job->treq.sec = treq.sec;
+	job->treq.secs = left;
+	start_job(job);
+}
+
+static void
+job_done(void *arg, int result)
+{
+	struct raw_job *job = arg;
+	td_request_t treq = job->treq;
+
+	if (treq.op == TD_OP_BLOCK_STATUS) {
+		complete_pieces(job);
+		return;
+	}
+	if (result == -EOPNOTSUPP && treq.op == TD_OP_DISCARD)
+		job->file->no_discard = true;
+	free(job);
+	td_complete_request(treq, result);
+}
+
+static void
+start_job(struct raw_job *job)
+{
+	td_request_t treq = job->treq;
+
+	if (td_work(job->driver, job_work, job_done, job) == 0)
+		return;
+	free(job);
+	td_complete_request(treq, -EBUSY);
 }
 
 void
-raw_queue_discard(td_driver_t *driver, struct raw_file *file, td_request_t treq)
+raw_queue_work(td_driver_t *driver, struct raw_file *file, td_request_t treq)
 {
-	if (file->no_discard)
+	struct raw_job *job;
+
+	if (treq.op == TD_OP_DISCARD && file->no_discard) {
 		td_complete_request(treq, -EOPNOTSUPP);
-	else
-		start_job(driver, file, treq, discard);
-}
-
-void
-raw_queue_write_zeroes(td_driver_t *driver, struct raw_file *file, td_request_t treq)
-{
-	start_job(driver, file, treq, write_zeroes);
+		return;
+	}
+	job = malloc(sizeof(*job));
+	if (!job) {
+		td_complete_request(treq, -EBUSY);
+		return;
+	}
+	job->driver = driver;
+	job->file = file;
+	job->treq = treq;
+	start_job(job);
 }
 
 void
 raw_queue_block_status(td_driver_t *driver, struct raw_file *file, td_request_t treq)
 {
 	if (!file->is_device) {
-		start_job(driver, file, treq, find_pieces);
+		raw_queue_work(driver, file, treq);
 		return;
 	}
 	treq.status = TD_BLOCK_STATE_NONE;

@@ -13,6 +13,7 @@
 struct raw_file {
 	int fd;
 	bool is_device;
+	bool is_writable;
 	bool no_discard; /* refused once by the file system */
 };
 
@@ -23,14 +24,19 @@ struct raw_file {
  */
 int raw_open(td_driver_t *driver, const char *name, td_flag_t flags, bool direct,
 	     struct raw_file *file);
-void raw_close(struct raw_file *file);
+
+/* Make what was written durable, and close.  0 or -errno; the file is closed either way. */
+int raw_close(struct raw_file *file);
 
 /* Take the size from the storage again, or (size not 0) grow a file to size sectors first. */
 int raw_resize(td_driver_t *driver, struct raw_file *file, td_sector_t size);
 
-/* Complete treq from a worker. */
-void raw_queue_discard(td_driver_t *driver, struct raw_file *file, td_request_t treq);
-void raw_queue_write_zeroes(td_driver_t *driver, struct raw_file *file, td_request_t treq);
+/* These block.  0 or -errno, -EOPNOTSUPP when the storage cannot. */
+int raw_discard(const struct raw_file *file, const td_request_t *treq);
+int raw_write_zeroes(const struct raw_file *file, const td_request_t *treq);
+
+/* Complete a discard or a write-zeroes from a worker. */
+void raw_queue_work(td_driver_t *driver, struct raw_file *file, td_request_t treq);
 void raw_queue_block_status(td_driver_t *driver, struct raw_file *file, td_request_t treq);
 
 #endif

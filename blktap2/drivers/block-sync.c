@@ -27,7 +27,9 @@ struct sync_state {
 	struct raw_file file;
 	struct sync_queue waiting;
 	struct sync_queue working; /* the worker's while busy */
+	struct sync_request *free;
 	bool busy;
+	int max; /* requests there are, free or not */
 	int pending;
 };
 
@@ -66,23 +68,59 @@ transfer(int fd, const td_request_t *treq)
 }
 
 static int
+serve(const struct raw_file *file, const td_request_t *treq)
+{
+	switch (treq->op) {
+	case TD_OP_FLUSH:
+		return fdatasync(file->fd) ? -errno : 0;
+	case TD_OP_DISCARD:
+		return raw_discard(file, treq);
+	case TD_OP_WRITE_ZEROES:
+		return raw_write_zeroes(file, treq);
+	default:
+		return transfer(file->fd, treq);
+	}
+}
+
+static int
 work(void *arg)
 {
-	td_driver_t *driver = arg;
-	struct sync_state *sync = driver->data;
+	const td_driver_t *driver = arg;
+	const struct sync_state *sync = driver->data;
 	struct sync_request *request;
 
-	for (request = sync->working.first; request; request = request->next) {
-		if (request->treq.op == TD_OP_FLUSH)
-			request->res = fdatasync(sync->file.fd) ? -errno : 0;
-		else
-			request->res = transfer(sync->file.fd, &request->treq);
-	}
+	for (request = sync->working.first; request; request = request->next)
+		request->res = serve(&sync->file, &request->treq);
 	return 0;
 }
 
 /* ---- on the loop ------------------------------------------------------------------------------
  */
+
+static struct sync_request *
+take_request(struct sync_state *sync)
+{
+	struct sync_request *request = sync->free;
+
+	if (request)
+		sync->free = request->next;
+	else
+		request = malloc(sizeof(*request));
+	if (!request)
+		return NULL;
+	sync->pending++;
+	if (sync->max < sync->pending)
+		sync->max = sync->pending;
+	return request;
+}
+
+static void
+give_request(struct sync_state *sync, struct sync_request *request)
+{
+	request->next = sync->free;
+	sync->free = request;
+	sync->pending--;
+}
 
 static void start_work(td_driver_t *driver);
 
@@ -92,12 +130,17 @@ worked(void *arg, int result)
 	td_driver_t *driver = arg;
 	struct sync_state *sync = driver->data;
 	struct sync_request *request, *next;
+	td_request_t treq;
+	int res;
 
 	for (request = sync->working.first; request; request = next) {
 		next = request->next;
-		sync->pending--;
-		td_complete_request(request->treq, result ? result : request->res);
-		free(request);
+		treq = request->treq;
+		res = result ? result : request->res;
+		if (treq.op == TD_OP_DISCARD && res == -EOPNOTSUPP)
+			sync->file.no_discard = true;
+		give_request(sync, request);
+		td_complete_request(treq, res);
 	}
 	sync->busy = false;
 	start_work(driver);
@@ -121,18 +164,41 @@ static void
 enqueue(td_driver_t *driver, td_request_t treq)
 {
 	struct sync_state *sync = driver->data;
-	struct sync_request *request = malloc(sizeof(*request));
+	struct sync_request *request = take_request(sync);
 
 	if (!request) {
 		td_complete_request(treq, -EBUSY);
 		return;
 	}
-	*request = (struct sync_request){ .treq = treq };
+	request->treq = treq;
+	request->next = NULL;
 	*sync->waiting.last = request;
 	sync->waiting.last = &request->next;
-	sync->pending++;
 	start_work(driver);
 }
+
+static void
+sync_queue_discard(td_driver_t *driver, td_request_t treq)
+{
+	const struct sync_state *sync = driver->data;
+
+	if (sync->file.no_discard)
+		td_complete_request(treq, -EOPNOTSUPP);
+	else
+		enqueue(driver, treq);
+}
+
+/* Changes nothing, and so need not wait for its turn. */
+static void
+sync_queue_block_status(td_driver_t *driver, td_request_t treq)
+{
+	struct sync_state *sync = driver->data;
+
+	raw_queue_block_status(driver, &sync->file, treq);
+}
+
+/* ---- open and close ---------------------------------------------------------------------------
+ */
 
 static int
 sync_open(td_driver_t *driver, const char *name, td_flag_t flags)
@@ -147,11 +213,13 @@ static int
 sync_close(td_driver_t *driver)
 {
 	struct sync_state *sync = driver->data;
-	bool written = !(driver->state & TD_DRIVER_RDONLY);
-	int err = written && fdatasync(sync->file.fd) ? -errno : 0;
+	struct sync_request *request;
 
-	raw_close(&sync->file);
-	return err;
+	while ((request = sync->free)) {
+		sync->free = request->next;
+		free(request);
+	}
+	return raw_close(&sync->file);
 }
 
 static int
@@ -171,30 +239,6 @@ sync_validate_parent(td_driver_t *child, td_driver_t *parent, td_flag_t flags)
 	return -EINVAL;
 }
 
-static void
-sync_queue_discard(td_driver_t *driver, td_request_t treq)
-{
-	struct sync_state *sync = driver->data;
-
-	raw_queue_discard(driver, &sync->file, treq);
-}
-
-static void
-sync_queue_write_zeroes(td_driver_t *driver, td_request_t treq)
-{
-	struct sync_state *sync = driver->data;
-
-	raw_queue_write_zeroes(driver, &sync->file, treq);
-}
-
-static void
-sync_queue_block_status(td_driver_t *driver, td_request_t treq)
-{
-	struct sync_state *sync = driver->data;
-
-	raw_queue_block_status(driver, &sync->file, treq);
-}
-
 static int
 sync_resize(td_driver_t *driver, td_sector_t size)
 {
@@ -206,9 +250,9 @@ sync_resize(td_driver_t *driver, td_sector_t size)
 static void
 sync_stats(td_driver_t *driver, td_stats_t *stats)
 {
-	struct sync_state *sync = driver->data;
+	const struct sync_state *sync = driver->data;
 
-	td_stats_reqs(stats, TAPDISK_DATA_REQUESTS, sync->pending);
+	td_stats_reqs(stats, sync->max, sync->pending);
 }
 
 struct tap_disk tapdisk_sync = {
@@ -223,7 +267,7 @@ struct tap_disk tapdisk_sync = {
 	.td_queue_write = enqueue,
 	.td_queue_flush = enqueue,
 	.td_queue_discard = sync_queue_discard,
-	.td_queue_write_zeroes = sync_queue_write_zeroes,
+	.td_queue_write_zeroes = enqueue,
 	.td_queue_block_status = sync_queue_block_status,
 	.td_stats = sync_stats,
 	.td_resize = sync_resize,
