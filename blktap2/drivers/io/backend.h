@@ -74,8 +74,8 @@ struct ioengine_backend {
 	 * what came. */
 	int (*wait)(struct ioengine *io, int64_t timeout_us);
 
-	/* What wait would block for: buffered files are tried here before they are submitted. */
-	bool tries_buffered;
+	/* It would queue what is in the page cache like anything else: that is tried first. */
+	bool knows_no_cache;
 };
 
 extern const struct ioengine_backend ioengine_uring;

@@ -39,13 +39,11 @@ try_now(struct ioengine *io, struct tiocb *tiocb, size_t limit)
 	if (!is_transfer(tiocb) && tiocb->op != TIOCB_FSYNC)
 		return false;
 	file = io_files_find(&io->files, tiocb->fd);
-	if (!file)
-		return false;
 	if (file->kind == IO_FILE_MEMORY) {
 		ioengine_settle(io, tiocb, transfer_execute(tiocb, limit));
 		return true;
 	}
-	if (file->kind == IO_FILE_BUFFERED && is_transfer(tiocb) && io->backend->tries_buffered)
+	if (file->kind == IO_FILE_BUFFERED && is_transfer(tiocb) && io->backend->knows_no_cache)
 		return try_page_cache(io, tiocb, file);
 	return false;
 }

@@ -37,6 +37,7 @@ ioengine_new_on(struct ioengine **io, const struct ioengine_backend *backend)
 	if (err)
 		return err;
 	(*io)->backend = backend;
+	(*io)->files.tells_direct = backend->knows_no_cache;
 	tiocb_list_init(&(*io)->queued);
 	tiocb_list_init(&(*io)->done);
 	TAILQ_INIT(&(*io)->ready);

@@ -170,12 +170,7 @@ libaio_unwatch(struct ioengine_watch *watch)
 static bool
 is_queued_by_kernel(struct ioengine *io, const struct tiocb *tiocb)
 {
-	struct io_file *file;
-
-	if (!is_transfer(tiocb))
-		return false;
-	file = io_files_find(&io->files, tiocb->fd);
-	return file && file->kind == IO_FILE_DIRECT;
+	return is_transfer(tiocb) && io_files_find(&io->files, tiocb->fd)->kind == IO_FILE_DIRECT;
 }
 
 static void
@@ -273,5 +268,5 @@ const struct ioengine_backend ioengine_libaio = {
 	.submit = libaio_submit,
 	.flush = libaio_flush,
 	.wait = libaio_wait,
-	.tries_buffered = true,
+	.knows_no_cache = true,
 };

@@ -113,5 +113,5 @@ const struct ioengine_backend ioengine_threads = {
 	.submit = threads_submit,
 	.flush = threads_flush,
 	.wait = threads_wait,
-	.tries_buffered = true,
+	.knows_no_cache = true,
 };
