@@ -157,6 +157,7 @@ end_of_turn(void *arg)
 {
 	struct nbd_conn *conn = arg;
 
+	conn->turn_bytes = 0;
 	if (!conn->stalled)
 		nbd_output_flush(conn);
 	if (conn->fd < 0) {

@@ -37,6 +37,7 @@ struct nbd_conn;
 
 #define NBD_CLIENTS_MAX 16                /* per export */
 #define NBD_SLOTS 64                      /* requests in flight per connection */
+#define NBD_AHEAD_BYTES (512u * 1024)     /* data of reads begun in one turn */
 #define NBD_BYTES_MAX (64u * 1024 * 1024) /* data of the requests in flight, per connection */
 #define NBD_HANDSHAKE_MS 10000
 
@@ -152,6 +153,7 @@ struct nbd_conn {
 	struct nbd_slot_list free_slots;
 	unsigned in_flight; /* slots in use */
 	size_t bytes;       /* of their buffers */
+	size_t turn_bytes;  /* of those begun in this turn */
 
 	/* Output: what is ready to be sent. */
 	struct nbd_slot_list out;

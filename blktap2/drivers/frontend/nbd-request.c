@@ -96,6 +96,23 @@ error_of(const struct nbd_conn *conn, const struct nbd_request *request)
 	return nbd_request_error(request, &limits);
 }
 
+/*
+ * What was read and waits for a peer that is slower is pushed out of the processor's cache by what
+ * is read after it: large reads are begun a few at a time, and none while the socket is full.
+ */
+static bool
+is_ahead(struct nbd_conn *conn, const struct nbd_request *request, uint64_t room)
+{
+	if (request->type != NBD_CMD_READ || !conn->bytes)
+		return false;
+	if (conn->stalled)
+		return conn->bytes + room > NBD_AHEAD_BYTES;
+	if (conn->turn_bytes + room <= NBD_AHEAD_BYTES)
+		return false;
+	nbd_conn_touch(conn); /* the next turn goes on with it */
+	return true;
+}
+
 /* A buffer for the slot.  False: it has to wait for one. */
 static bool
 make_room(struct nbd_conn *conn, struct nbd_slot *slot, uint64_t room)
@@ -110,6 +127,7 @@ make_room(struct nbd_conn *conn, struct nbd_slot *slot, uint64_t room)
 		return false;
 	slot->room = room;
 	conn->bytes += room;
+	conn->turn_bytes += room;
 	return true;
 }
 
@@ -129,7 +147,7 @@ nbd_request_begin(struct nbd_conn *conn, const struct nbd_request *request)
 		error = NBD_EINVAL;
 		room = 0;
 	}
-	if (room && !make_room(conn, slot, room)) {
+	if (room && (is_ahead(conn, request, room) || !make_room(conn, slot, room))) {
 		put_slot(conn, slot);
 		nbd_conn_starve(conn);
 		return NULL;
