@@ -45,8 +45,10 @@ struct tapdisk {
 	int report; /* see daemon_report */
 	int signals;
 	struct loop_watch *signal_watch;
-	int minor; /* of -n; -1: none */
+	int minor;        /* of -n, and ours to give back; -1: none */
+	int served_minor; /* of -n, once it is served */
 	int status;
+	struct reason failure; /* told when everything is cleaned up */
 };
 
 /* ---- signals ----------------------------------------------------------------------------------
@@ -89,6 +91,7 @@ on_signal(void *arg, unsigned events)
 		case SIGINT:
 			tlog(tapdisk->log, LOG_INFO, "signal %u: closing all disks",
 			     info.ssi_signo);
+			tapdisk->minor = tapdisk->served_minor;
 			tapdisk_server_shutdown(tapdisk->server, false);
 			break;
 		case SIGHUP:
@@ -138,11 +141,8 @@ disk_event(void *arg, struct vbd *vbd, const char *kind)
 static int
 start_failed(struct tapdisk *tapdisk, int err, const char *what, const char *why)
 {
-	char text[REASON_BYTES];
-
-	snprintf(text, sizeof(text), "%s: %s", what, why && *why ? why : strerror(-err));
-	tlog(tapdisk->log, LOG_ERR, "%s", text);
-	daemon_report(&tapdisk->report, err, text);
+	reason(&tapdisk->failure, err, "%s: %s", what, why && *why ? why : strerror(-err));
+	tlog(tapdisk->log, LOG_ERR, "%s", tapdisk->failure.text);
 	return err;
 }
 
@@ -222,12 +222,15 @@ one_shot_opened(void *arg, int err, const char *why)
 
 	tapdisk->status = -err;
 	if (err) {
-		daemon_report(&tapdisk->report, err, why);
+		reason(&tapdisk->failure, err, "%s", why);
 		tapdisk_server_shutdown(tapdisk->server, false);
 		return;
 	}
 	snprintf(text, sizeof(text), "nbd+unix:///?socket=%s/nbd%d.%d", tapdisk->control_dir,
 		 (int)getpid(), tapdisk->minor);
+	/* From here on it is tap-ctl destroy that gives the number back, unless a signal comes. */
+	tapdisk->served_minor = tapdisk->minor;
+	tapdisk->minor = -1;
 	daemon_report(&tapdisk->report, 0, text);
 }
 
@@ -273,7 +276,7 @@ serve(struct tapdisk *tapdisk)
 int
 main(int argc, char **argv)
 {
-	struct tapdisk tapdisk = { .report = -1, .signals = -1, .minor = -1 };
+	struct tapdisk tapdisk = { .report = -1, .signals = -1, .minor = -1, .served_minor = -1 };
 	sigset_t signals;
 	int status, err;
 
@@ -290,5 +293,7 @@ main(int argc, char **argv)
 	if (!err)
 		err = serve(&tapdisk);
 	end(&tapdisk);
+	if (err)
+		daemon_report(&tapdisk.report, err, tapdisk.failure.text);
 	return -err;
 }
