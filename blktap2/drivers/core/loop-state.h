@@ -27,7 +27,9 @@ struct loop {
 	struct ioengine *io;
 	uint64_t now; /* monotonic microseconds */
 	bool is_stopped;
-	bool was_busy; /* the last turn had something to do */
+	bool was_busy;        /* the last turn had something to do */
+	unsigned asleep;      /* busy turns before it is waited awake again */
+	unsigned asleep_next; /* as many after the next disappointment, at least */
 	struct loop_timers timers;
 	struct loop_tasks deferred; /* for the next time */
 	struct loop_tasks running;  /* of this turn, not called yet */

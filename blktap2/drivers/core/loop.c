@@ -9,7 +9,8 @@
 #include "drivers/core/loop-state.h"
 
 #define SLEEP_MAX_US (600 * 1000000ll)
-#define AWAKE_US 10 /* what falling asleep and being woken costs, and less than that */
+#define AWAKE_US 10   /* what falling asleep and being woken costs, and less than that */
+#define ASLEEP_MAX 15 /* busy turns without waiting awake */
 
 uint64_t
 loop_clock(void)
@@ -64,20 +65,39 @@ loop_now(const struct loop *loop)
 }
 
 /*
- * Wait for the next event.  After a busy turn a short while is waited awake: a client that answers
- * at once would otherwise make both sides pay for a sleep and a wake-up with each request.
+ * A client that answers at once would make both sides pay for a sleep and a wake-up with each
+ * request: after a busy turn a short while is waited awake.  Where nothing comes in that while, as
+ * from a slow disk or client, it is not tried again for a number of turns that doubles each time.
  */
+static int
+wait_awake(struct loop *loop)
+{
+	uint64_t until = loop_clock() + AWAKE_US;
+	int err;
+
+	do
+		err = ioengine_wait(loop->io, 0);
+	while (!err && !ioengine_has_events(loop->io) && loop_clock() < until);
+
+	if (ioengine_has_events(loop->io))
+		loop->asleep_next = 0;
+	else
+		loop->asleep_next =
+			loop->asleep_next < ASLEEP_MAX / 2 ? 2 * loop->asleep_next + 1 : ASLEEP_MAX;
+	loop->asleep = loop->asleep_next;
+	return err;
+}
+
 static int
 wait_for_events(struct loop *loop, int64_t timeout_us)
 {
-	uint64_t until;
 	int err = 0;
 
 	if (loop->was_busy && timeout_us > AWAKE_US) {
-		until = loop_clock() + AWAKE_US;
-		do
-			err = ioengine_wait(loop->io, 0);
-		while (!err && !ioengine_has_events(loop->io) && loop_clock() < until);
+		if (loop->asleep)
+			loop->asleep--;
+		else
+			err = wait_awake(loop);
 	}
 	if (!err && !ioengine_has_events(loop->io))
 		err = ioengine_wait(loop->io, timeout_us);
