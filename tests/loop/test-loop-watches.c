@@ -369,8 +369,10 @@ START_TEST(masked_ones_do_not_wake)
 	hung_up.calls = 0;
 	readable.calls = 0;
 	ck_assert_int_eq(loop_timer_set(loop, &timer, 20), 0);
-	for (; !done; count++)
+	while (!done) {
 		ck_assert_int_eq(loop_turn(loop, -1), 0);
+		count++;
+	}
 	ck_assert_int_le(count, 6);
 	ck_assert_uint_eq(hung_up.calls + readable.calls, 0);
 	loop_unwatch(hung_up.watch);
