@@ -115,15 +115,20 @@ deadline(const struct connection *connection)
 	       (connection->greeted ? limits->idle_ms : limits->first_byte_ms) * 1000ull;
 }
 
+/* A timer that is set for earlier is left alone: what happens often must not put it off. */
 static void
 set_timer(struct connection *connection)
 {
 	struct loop *loop = connection->control->loop;
+	struct loop_timer *timer = &connection->timer;
 	uint64_t at = deadline(connection), now = loop_now(loop);
 
 	if (!at)
-		loop_timer_cancel(loop, &connection->timer);
-	else if (loop_timer_set(loop, &connection->timer, at > now ? (at - now + 999) / 1000 : 0))
+		loop_timer_cancel(loop, timer);
+	if (!at || (loop_timer_is_set(timer) && connection->timer_at <= at))
+		return;
+	connection->timer_at = at;
+	if (loop_timer_set(loop, timer, at > now ? (at - now + 999) / 1000 : 0))
 		connection_kill(connection);
 }
 
@@ -136,15 +141,16 @@ has_gone(int fd)
 }
 
 static void
-time_is_up(void *arg)
+time_to_look(void *arg)
 {
 	struct connection *connection = arg;
-	bool looking = !connection->out.length && !connection->in.length && is_full(connection);
+	uint64_t at = deadline(connection);
 
-	if (looking && !has_gone(connection->fd))
-		set_timer(connection);
-	else
+	if ((at && at <= loop_now(connection->control->loop)) ||
+	    (is_full(connection) && has_gone(connection->fd)))
 		connection_kill(connection);
+	else
+		set_timer(connection);
 }
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -435,7 +441,7 @@ control_connection_new(struct control_server *control, int fd, pid_t pid, uid_t 
 	connection->peer_uid = uid;
 	connection->passed_fd = -1;
 	connection->flush = (struct loop_task){ .fn = flush, .arg = connection };
-	connection->timer = (struct loop_timer){ .fn = time_is_up, .arg = connection };
+	connection->timer = (struct loop_timer){ .fn = time_to_look, .arg = connection };
 	connection->idle_at = loop_now(control->loop);
 	TAILQ_INIT(&connection->ops);
 	err = loop_watch(control->loop, fd, LOOP_READ, on_event, connection, &connection->watch);

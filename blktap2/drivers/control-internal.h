@@ -68,6 +68,7 @@ struct connection {
 	struct loop_watch *watch;
 	struct loop_task flush;
 	struct loop_timer timer;
+	uint64_t timer_at; /* the deadline it was set for, in loop microseconds */
 	struct inbox in;
 	struct outbox out;
 	uint64_t begun_at;    /* loop microseconds: first byte of the message in the inbox */

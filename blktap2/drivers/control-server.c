@@ -29,7 +29,6 @@ close_door(struct control_server *control)
 {
 	if (control->fd < 0)
 		return;
-	unlink(control->path);
 	on_connection(control, LOOP_READ);
 	loop_unwatch(control->watch);
 	control->watch = NULL;
@@ -72,6 +71,8 @@ leave(struct control_server *control)
 	if (control->leaving)
 		return;
 	control->leaving = true;
+	/* Before the last answer is sent: whoever has read it finds no trace of this process. */
+	unlink(control->path);
 	loop_timer_set(control->loop, &control->leave, control->config.limits.leave_ms);
 	loop_defer(control->loop, &control->reaper);
 }

@@ -81,6 +81,7 @@ static const struct control_rings rings = {
 static void
 setup(void)
 {
+	memset(&keeper, 0, sizeof(keeper));
 	rig.config.rings = &rings;
 	control_rig_setup(&rig);
 	ck_assert_int_eq(client_open_disk(&rig, rig.engine.minor, "probe:x"), 0);
