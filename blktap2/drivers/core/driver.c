@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/image-lock.h"
 #include "drivers/core/driver-events.h"
-#include "drivers/core/image-lock.h"
 #include "drivers/core/image.h"
 #include "drivers/core/list.h"
 #include "drivers/core/server-internal.h"
@@ -199,7 +199,9 @@ open_driver(td_driver_t *driver, td_image_t *image)
 	int err = 0;
 
 	if (!(driver->ops->flags & TD_DISK_FILTER) && !(image->flags & TD_OPEN_QUERY))
-		err = image_lock(image->name, !(image->flags & TD_OPEN_RDONLY),
+		err = image_lock(image->name,
+				 image->flags & TD_OPEN_RDONLY ? IMAGE_LOCK_SHARED
+							       : IMAGE_LOCK_EXCLUSIVE,
 				 &driver->core->lock_fd);
 	if (err)
 		return err;
