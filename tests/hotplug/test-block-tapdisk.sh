@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# A disk for tapback: a tapdisk is started, found again by a second device, and stopped with the last.
+. "${top_srcdir:=.}/tests/hotplug/rig.sh"
+
+image="$tmp/a b,pid=1 minor=2:c.img"
+truncate -s 1M "$image"
+
+device vbd3 1 51712 "aio:$image" w
+add_device
+path=$(key "$XENBUS_PATH/physical-device-path")
+test "$path" = "$BLKTAP_CONTROL_DIR/nbd$pid.$minor" || fail "physical-device-path: $path"
+test -S "$path" || fail "nothing listens at $path"
+test -z "$(key "$XENBUS_PATH/physical-device")" || fail "there is no device to have numbers"
+tap-ctl list -p "$pid" | grep -qF "args=aio:$image" || fail "another image is served"
+
+# Nothing of the script is open in the tapdisk, the lock least of all.
+for fd in /proc/"$pid"/fd/*; do
+    case $(readlink "$fd" || :) in
+    "$BLKTAP_HOTPLUG_LOCKS"* | "$tmp/script.out") fail "the tapdisk holds $(readlink "$fd")" ;;
+    esac
+done
+
+# The same domain once more, as a machine that migrates within the host has it.
+first=$pid.$minor
+xenstore-write /local/domain/2/vm "$(key /local/domain/1/vm)"
+device vbd3 2 51712 "aio:$image" w
+add_device
+test "$pid.$minor" = "$first" || fail "a second tapdisk for the same image: $pid.$minor, $first"
+remove_device
+! gone "$pid" || fail "the tapdisk has left its other device alone"
+XENBUS_PATH=backend/vbd3/1/51712
+remove_device
+wait_gone "$pid"
+nothing_left
+
+# Toolstacks write targets in many ways; all of these are one image.
+for target in "raw:$image" "tap:aio:$image" "tap2:tapdisk:aio:$image" "aio:aio:$image"; do
+    device vbd3 1 51712 "$target" w
+    add_device
+    tap-ctl list -p "$pid" | grep -qF "args=aio:$image" || fail "$target: another image is served"
+    remove_device
+    wait_gone "$pid"
+done
+
+# The kind of a backend that only wants to be told, by the script's other name.
+device tap 1 51712 "tap:tapdisk:aio:$image" w
+"$top_srcdir/tools/hotplug/Linux/blktap" add || fail "blktap add"
+test "$(key "$XENBUS_PATH/hotplug-status")" = connected || fail "blktap: not connected"
+ACTION=remove "$top_srcdir/tools/hotplug/Linux/blktap" || fail "blktap remove"
+rm -r "$XENSTORE/local/domain/0/$XENBUS_PATH"
+nothing_left
+
+# What cannot be opened is told in words, and leaves nothing.
+device vbd3 1 51712 "aio:$tmp/missing" w
+refuse_device error "No such file or directory"
+nothing_left
+remove_device
+device vbd3 1 51712 "nosuchtype:/x" w
+refuse_device error "nosuchtype"
+nothing_left
+device vbd3 1 51712 "" w
+refuse_device error "no target"
+device vbd3 1 51712 "/x" w
+refuse_device error "TYPE:PATH"
+
+# A tapdisk that was killed is no obstacle to the removal, nor to the next device.
+device vbd3 1 51712 "aio:$image" w
+add_device
+kill -KILL "$pid"
+wait_gone "$pid"
+remove_device
+nothing_left
+device vbd3 1 51712 "aio:$image" w
+add_device
+remove_device
+wait_gone "$pid"
+nothing_left

@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Rules for udev are well-formed: every line is pairs of key, operator and value, and jumps land.
+. "${top_srcdir:=.}/tests/functions.sh"
+
+rules=$top_srcdir/tools/hotplug/Linux/60-blktap2.rules
+grep -vE '^(#.*)?$' "$rules" >"$tmp/lines"
+pair='[A-Z_]+(\{[A-Za-z_]+\})?(==|!=|\+=|=)"[^"]*"'
+! grep -vE "^$pair(, $pair)*\$" "$tmp/lines" || fail "lines that are no rules"
+grep -oE 'GOTO="[^"]*"' "$rules" | cut -d'"' -f2 | sort -u >"$tmp/jumps"
+while read -r label; do
+    grep -qxF "LABEL=\"$label\"" "$rules" || fail "no label $label"
+done <"$tmp/jumps"
+grep -q SUBSYSTEM "$tmp/lines" || fail "no rules"
+
+# The judge itself, where it is installed.
+if udevadm verify --help >/dev/null 2>&1; then
+    udevadm verify --no-style "$rules" || fail "udevadm verify"
+fi
