@@ -106,7 +106,6 @@ read_all(int fd, struct text *text)
 static char **
 plain_environment(void)
 {
-	static char locale[] = "LC_ALL=C";
 	size_t count = 0, kept = 0, i;
 	char **copy;
 
@@ -118,7 +117,8 @@ plain_environment(void)
 	for (i = 0; i < count; i++)
 		if (strncmp(environ[i], "LC_ALL=", 7) != 0)
 			copy[kept++] = environ[i];
-	copy[kept] = locale;
+	/* Nobody writes to it: the type is that of environ. */
+	copy[kept] = (char *)"LC_ALL=C";
 	return copy;
 }
 

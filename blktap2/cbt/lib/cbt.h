@@ -7,7 +7,8 @@
  *	32	4 bytes		1: consistent, the bits can be trusted; 0: they cannot
  *	36	4 bytes		nothing
  *	40	8 bytes		size of the disk in bytes
- *	48			the bitmap: block n is bit n % 8, counted from the lowest, of byte n /
+ *	48			the bitmap: block n is bit n % 8, counted from the lowest, of byte n
+ * /
  *8
  *
  * Integers are little-endian.  A file may be longer than its bitmap (a device always is), never

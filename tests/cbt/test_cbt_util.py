@@ -6,6 +6,7 @@ CBT_SEED repeats a run.
 import errno
 import os
 import random
+import shutil
 import stat
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-PROGRAM = os.path.join(os.environ.get("top_builddir", "build"), "blktap2/cbt/cbt-util")
+PROGRAM = shutil.which("cbt-util")
 BLOCK = 65536
 HEADER = 48
 NIL = "00000000-0000-0000-0000-000000000000"
