@@ -33,12 +33,21 @@ vhd_layout_init(struct vhd_layout *layout, uint64_t header_offset, const vhd_hea
 	layout->block_secs = layout->bm_secs + spb;
 	layout->table_end =
 		layout->table_offset + round_up_to_sectors(4ull * header->max_table_entries);
-	layout->metadata_end = layout->table_end;
-	vhd_layout_add_metadata(layout, header_offset, HEADER_BYTES);
+	vhd_layout_add_table(layout, layout->table_offset,
+			     layout->table_end - layout->table_offset);
+	vhd_layout_add_table(layout, header_offset, HEADER_BYTES);
 }
 
 void
-vhd_layout_add_metadata(struct vhd_layout *layout, uint64_t offset, uint64_t bytes)
+vhd_layout_add_table(struct vhd_layout *layout, uint64_t offset, uint64_t bytes)
+{
+	if (offset + bytes > layout->tables_end)
+		layout->tables_end = offset + bytes;
+	vhd_layout_add_locator(layout, offset, bytes);
+}
+
+void
+vhd_layout_add_locator(struct vhd_layout *layout, uint64_t offset, uint64_t bytes)
 {
 	if (offset + bytes > layout->metadata_end)
 		layout->metadata_end = offset + bytes;
@@ -84,11 +93,11 @@ vhd_layout_check_entry(const struct vhd_layout *layout, uint32_t block, uint32_t
 	uint64_t at = vhd_bitmap_offset(entry);
 	uint64_t sectors = may_be_cut ? layout->bm_secs : layout->block_secs;
 
-	if (at < layout->metadata_end)
+	if (at < layout->tables_end)
 		return reason(why, -EINVAL,
-			      "block %u: at offset 0x%llx, inside the metadata that end at 0x%llx",
+			      "block %u: at offset 0x%llx, inside the tables that end at 0x%llx",
 			      block, (unsigned long long)at,
-			      (unsigned long long)layout->metadata_end);
+			      (unsigned long long)layout->tables_end);
 	if (!range_fits(at, sectors << VHD_SECTOR_SHIFT, layout->blocks_end))
 		return reason(why, -EINVAL,
 			      "block %u: at offset 0x%llx, behind the end of data at 0x%llx", block,

@@ -27,7 +27,8 @@ struct vhd_layout {
 	uint32_t entries;      /* of the BAT */
 	uint64_t table_offset; /* bytes */
 	uint64_t table_end;    /* bytes; where the header of a batmap is, if there is one */
-	uint64_t metadata_end; /* bytes; no block may begin before: see vhd_layout_add_metadata() */
+	uint64_t tables_end;   /* bytes; of header, BAT and batmap: no block may begin before */
+	uint64_t metadata_end; /* bytes; of the tables and of all locators: for new blocks */
 	/*
 	 * Bytes; no block may end behind: the trailing footer, or the end of a file that lost it. A
 	 * device's is its last sector.
@@ -36,13 +37,14 @@ struct vhd_layout {
 };
 
 /*
- * From a header that vhd_header_check() accepted.  metadata_end is the end of header and BAT, and
+ * From a header that vhd_header_check() accepted.  Both ends are those of header and BAT, and
  * blocks_end has to be set by the caller.
  */
 void vhd_layout_init(struct vhd_layout *layout, uint64_t header_offset, const vhd_header_t *header);
 
-/* Something else that no block may overlap: locators, batmap.  The end must not have overflowed. */
-void vhd_layout_add_metadata(struct vhd_layout *layout, uint64_t offset, uint64_t bytes);
+/* Something else is there, whose end does not overflow: another table, a locator. */
+void vhd_layout_add_table(struct vhd_layout *layout, uint64_t offset, uint64_t bytes);
+void vhd_layout_add_locator(struct vhd_layout *layout, uint64_t offset, uint64_t bytes);
 
 /* The number of entries that a disk of that many sectors (not 0) needs. */
 static inline uint64_t

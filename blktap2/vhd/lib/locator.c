@@ -47,7 +47,7 @@ vhd_locator_check(const vhd_parent_locator_t *locator, unsigned index, uint64_t 
 	if (!room)
 		return reason(why, -EINVAL, "locator %u: a room of %u makes no sense", index,
 			      locator->data_space);
-	if (locator->data_offset % VHD_SECTOR_SIZE || locator->data_offset < VHD_SECTOR_SIZE ||
+	if (locator->data_offset < VHD_SECTOR_SIZE ||
 	    !range_fits(locator->data_offset, room, file_bytes))
 		return reason(why, -EINVAL,
 			      "locator %u: its room at offset 0x%llx is not in the file", index,
