@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Asking tapdisks about disks, and telling them to serve rings.
+ *
+ * One call at a time: what comes up meanwhile is asked afterwards.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "daemon/attach.h"
+#include "daemon/tapback.h"
+
+#define ASK_MS 2000
+#define CONNECT_MS 30000
+#define DISCONNECT_MS 130000
+
+/* Looking for a disk that is not there: often at first, then seldom. */
+#define OFTEN_MS 2000
+#define OFTEN 30 /* times */
+#define SELDOM_MS 30000
+
+#define CONNECT_AGAIN_MS 1000
+
+static void ask(struct device *device);
+
+/* ---- calls ------------------------------------------------------------------------------------
+ */
+
+static void
+begin(struct device *device, struct frame_writer *writer, unsigned type)
+{
+	tapdisk_begin(device->attach.user.tapdisk, writer, type, device->attach.minor);
+}
+
+/* With 0 the answer will come; -ENOMEM: nothing has been sent. */
+static int
+call(struct device *device, struct frame_writer *writer, unsigned patience_ms,
+     tapdisk_answer_fn *fn)
+{
+	struct attach *attach = &device->attach;
+
+	attach->call = tapdisk_send(attach->user.tapdisk, writer, patience_ms, fn, device);
+	return attach->call ? 0 : -ENOMEM;
+}
+
+/* The connection is lost: whoever is told that takes care of everything. */
+static bool
+no_answer(const struct frame *frame, int err)
+{
+	return !frame && err != -ETIMEDOUT;
+}
+
+/* The call is over: what others wanted to know meanwhile may be asked now. */
+static void
+over(struct device *device)
+{
+	device->attach.call = NULL;
+	device_dirty(device);
+	if (device->attach.ask_after && device->attach.user.tapdisk)
+		ask(device);
+}
+
+/* ---- looking for the disk ---------------------------------------------------------------------
+ */
+
+static void
+set_disk(struct device *device, enum disk_state disk)
+{
+	struct attach *attach = &device->attach;
+	uint64_t wait = attach->retries < OFTEN ? OFTEN_MS : SELDOM_MS;
+
+	attach->disk = disk;
+	if (disk == DISK_READY)
+		attach->retries = 0;
+	if (disk != DISK_ABSENT && disk != DISK_DEAD)
+		return;
+	attach->retries++;
+	attach->ask_at = tb_loop_now() + wait;
+}
+
+/* Nobody is at the socket of the process: no ring can be there either. */
+static bool
+means_dead(int err)
+{
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
+
+static void
+lost(void *arg, int err)
+{
+	struct device *device = arg;
+	struct attach *attach = &device->attach;
+
+	attach->call = NULL;
+	attach->ask_after = false;
+	if (means_dead(err)) {
+		set_disk(device, DISK_DEAD);
+		attach->ring_state = RING_NONE;
+	} else {
+		if (attach->disk == DISK_READY) /* it has just been there: look again at once */
+			attach->retries = 0;
+		set_disk(device, DISK_ABSENT);
+		if (attach->retries == 1)
+			attach->ask_at = 0;
+		if (attach->ring_state != RING_NONE)
+			attach->ring_state = RING_UNKNOWN;
+	}
+	device_dirty(device);
+}
+
+/* ---- answers about the disk -------------------------------------------------------------------
+ */
+
+static void
+take_info(struct disk_info *info, const struct frame *frame, const uint8_t *payload)
+{
+	struct frame_reader reader = { .at = payload, .left = frame->length };
+	struct frame_attr attr;
+
+	*info = (struct disk_info){ .sector_size = 512 };
+	while (frame_next(&reader, &attr) == 1) {
+		switch (attr.tag) {
+		case TAPDISK_ATTR_SECTORS:
+			frame_get_u64(&attr, &info->sectors);
+			break;
+		case TAPDISK_ATTR_SECTOR_SIZE:
+			frame_get_u32(&attr, &info->sector_size);
+			break;
+		case TAPDISK_ATTR_PHYS_SECTOR_SIZE:
+			frame_get_u32(&attr, &info->phys_sector_size);
+			break;
+		case TAPDISK_ATTR_INFO:
+			frame_get_u32(&attr, &info->info);
+			break;
+		case TAPDISK_ATTR_CAPABILITIES:
+			frame_get_u64(&attr, &info->capabilities);
+			break;
+		case TAPDISK_ATTR_NBD_PATH:
+			info->is_open = true;
+			break;
+		}
+	}
+	if (info->phys_sector_size < info->sector_size)
+		info->phys_sector_size = info->sector_size;
+}
+
+/* A ring in the answer to RING_LIST; false: of another device, or not understood. */
+static bool
+take_ring(const struct device *device, const struct frame *frame, const uint8_t *payload,
+	  struct ring *ring, uint32_t *state)
+{
+	struct frame_reader reader = { .at = payload, .left = frame->length };
+	uint32_t domid = UINT32_MAX, devid = UINT32_MAX;
+	struct ring_queue *queue;
+	struct frame_attr attr;
+	size_t i;
+
+	*ring = (struct ring){ 0 };
+	*state = 0;
+	while (frame_next(&reader, &attr) == 1) {
+		if (attr.tag == TAPDISK_ATTR_DOMID)
+			frame_get_u32(&attr, &domid);
+		if (attr.tag == TAPDISK_ATTR_DEVID)
+			frame_get_u32(&attr, &devid);
+		if (attr.tag == TAPDISK_ATTR_PROTO)
+			frame_get_u32(&attr, &ring->proto);
+		if (attr.tag == TAPDISK_ATTR_RING_STATE)
+			frame_get_u32(&attr, state);
+		if (attr.tag != TAPDISK_ATTR_QUEUE)
+			continue;
+		if (ring->queue_count == RING_QUEUES_MAX || attr.length < 8 ||
+		    attr.length > 8 + sizeof(queue->gref))
+			return false;
+		queue = &ring->queue[ring->queue_count++];
+		queue->order = get_le32(attr.value);
+		queue->port = get_le32(attr.value + 4);
+		for (i = 0; 8 + 4 * i + 4 <= attr.length; i++)
+			queue->gref[i] = get_le32(attr.value + 8 + 4 * i);
+	}
+	return domid == device->domid && devid == device->devid;
+}
+
+/* The tapdisk has told everything: what is true now? */
+static void
+asked(struct device *device, int err)
+{
+	struct attach *attach = &device->attach;
+
+	if (err && err != -ENODEV) {
+		set_disk(device, DISK_ABSENT);
+		return;
+	}
+	if (attach->ring_state != RING_BUSY)
+		attach->ring_state = attach->listed ? RING_CONNECTED : RING_NONE;
+	if (!tapdisk_max_queues(attach->user.tapdisk)) {
+		device_log(device, LOG_WARNING, "tapdisk %u serves no guests", attach->pid);
+		set_disk(device, DISK_ABSENT);
+		return;
+	}
+	set_disk(device, attach->info.is_open ? DISK_READY : DISK_ABSENT);
+}
+
+static void
+rings_answered(void *arg, int err, const char *why, const struct frame *frame,
+	       const uint8_t *payload)
+{
+	struct device *device = arg;
+	struct attach *attach = &device->attach;
+	struct ring ring;
+	uint32_t state;
+
+	if (no_answer(frame, err))
+		return;
+	if (frame && !err && take_ring(device, frame, payload, &ring, &state)) {
+		attach->listed = true;
+		attach->ring = ring;
+		if (state == TAPDISK_RING_FAILED)
+			device_fail(device, "the guest broke the protocol of the ring");
+	}
+	if (frame && frame->flags & TAPDISK_FRAME_MORE)
+		return;
+	if (err && err != -ENODEV)
+		device_log(device, LOG_WARNING, "rings of tapdisk %u: %s", attach->pid, why);
+	asked(device, err);
+	over(device);
+}
+
+static void
+info_answered(void *arg, int err, const char *why, const struct frame *frame,
+	      const uint8_t *payload)
+{
+	struct device *device = arg;
+	struct attach *attach = &device->attach;
+	struct frame_writer writer;
+
+	if (no_answer(frame, err))
+		return;
+	if (!err) {
+		take_info(&attach->info, frame, payload);
+		attach->listed = false;
+		begin(device, &writer, TAPDISK_FRAME_RING_LIST);
+		err = call(device, &writer, ASK_MS, rings_answered);
+		if (!err)
+			return;
+	}
+	device_log(device, LOG_INFO, "minor %u of tapdisk %u: %s", attach->minor, attach->pid, why);
+	if (err == -ENODEV) /* without the disk there is no ring of it */
+		attach->ring_state = RING_NONE;
+	set_disk(device, DISK_ABSENT);
+	over(device);
+}
+
+/* Ask what the disk is like, and then for rings; later, if another call is under way. */
+static void
+ask(struct device *device)
+{
+	struct attach *attach = &device->attach;
+	struct frame_writer writer;
+
+	attach->ask_after = attach->call != NULL;
+	if (attach->call)
+		return;
+	begin(device, &writer, TAPDISK_FRAME_INFO);
+	if (call(device, &writer, ASK_MS, info_answered))
+		set_disk(device, DISK_ABSENT);
+}
+
+static void
+event(void *arg, uint32_t minor, uint32_t kind)
+{
+	struct device *device = arg;
+
+	(void)kind; /* whatever it was, the answers will tell */
+	if (minor == device->attach.minor)
+		ask(device);
+}
+
+static void
+start(struct device *device)
+{
+	struct attach *attach = &device->attach;
+	int err = 0;
+
+	if (!attach->user.tapdisk)
+		err = tapdisk_join(&device->tapback->tapdisks, (pid_t)attach->pid, &attach->user);
+	if (err) {
+		set_disk(device, DISK_ABSENT);
+		return;
+	}
+	if (attach->disk != DISK_READY)
+		attach->disk = DISK_ASKING;
+	ask(device);
+}
+
+/* ---- where the disk is ------------------------------------------------------------------------
+ */
+
+void
+attach_init(struct device *device)
+{
+	device->attach.user = (struct tapdisk_user){ .lost = lost, .event = event, .arg = device };
+}
+
+void
+attach_free(struct device *device)
+{
+	tapdisk_forget(device->attach.call);
+	device->attach.call = NULL;
+	device->attach.ask_after = false;
+	tapdisk_leave(&device->attach.user);
+}
+
+static bool
+holds_ring(const struct attach *attach)
+{
+	return attach->ring_state == RING_CONNECTED || attach->ring_state == RING_BUSY;
+}
+
+void
+attach_found(struct device *device, uint32_t pid, uint32_t minor)
+{
+	struct attach *attach = &device->attach;
+
+	if (attach->disk != DISK_NONE && attach->pid == pid && attach->minor == minor)
+		return;
+	if (holds_ring(attach))
+		return;
+	attach_free(device);
+	attach->pid = pid;
+	attach->minor = minor;
+	attach->retries = 0;
+	attach->disk = DISK_ASKING;
+	attach->ring_state = RING_UNKNOWN;
+	device->is_named = false;
+	start(device);
+}
+
+void
+attach_lost(struct device *device)
+{
+	struct attach *attach = &device->attach;
+
+	if (holds_ring(attach))
+		return;
+	attach_free(device);
+	attach->disk = DISK_NONE;
+	attach->ring_state = RING_NONE;
+}
+
+void
+attach_again(struct device *device, bool now)
+{
+	struct attach *attach = &device->attach;
+
+	if (attach->disk != DISK_ABSENT && attach->disk != DISK_DEAD)
+		return;
+	if (now || tb_loop_now() >= attach->ask_at)
+		start(device);
+	if (attach->disk == DISK_ABSENT || attach->disk == DISK_DEAD)
+		device_look_in(device, attach->retries <= OFTEN ? OFTEN_MS : SELDOM_MS);
+}
+
+/* ---- the ring ---------------------------------------------------------------------------------
+ */
+
+/* Not the guest's doing: another time it may go well. */
+static bool
+passes(int err)
+{
+	return err == -EAGAIN || err == -ENOMEM || err == -EBUSY;
+}
+
+static void
+connect_failed(struct device *device, int err, const char *why)
+{
+	struct attach *attach = &device->attach;
+
+	device_log(device, LOG_WARNING, "connecting to minor %u of tapdisk %u: %s", attach->minor,
+		   attach->pid, why);
+	attach->ring_state = RING_NONE;
+	switch (err) {
+	case -EALREADY: /* then it is listed */
+	case -ETIMEDOUT:
+		attach->ring_state = RING_UNKNOWN;
+		attach->ask_after = true;
+		break;
+	case -ENODEV:
+		set_disk(device, DISK_ABSENT);
+		break;
+	default:
+		if (passes(err))
+			attach->connect_at = tb_loop_now() + CONNECT_AGAIN_MS;
+		else
+			device_fail(device, "the ring cannot be connected: %s", why);
+	}
+	over(device);
+}
+
+static void
+connected(void *arg, int err, const char *why, const struct frame *frame, const uint8_t *payload)
+{
+	struct device *device = arg;
+	struct attach *attach = &device->attach;
+
+	(void)payload;
+	if (no_answer(frame, err))
+		return;
+	if (err) {
+		connect_failed(device, err, why);
+		return;
+	}
+	attach->ring = attach->wanted;
+	attach->ring_state = RING_CONNECTED;
+	over(device);
+}
+
+static void
+put_ring(struct frame_writer *writer, const struct device *device)
+{
+	const struct attach *attach = &device->attach;
+	uint8_t raw[8 + 4 * RING_PAGES_MAX], poll[8];
+	const struct ring_queue *queue;
+	size_t pages, i;
+	uint32_t q;
+
+	frame_put_u32(writer, TAPDISK_ATTR_DOMID, device->domid);
+	frame_put_u32(writer, TAPDISK_ATTR_DEVID, device->devid);
+	frame_put_u32(writer, TAPDISK_ATTR_PROTO, attach->wanted.proto);
+	for (q = 0; q < attach->wanted.queue_count; q++) {
+		queue = &attach->wanted.queue[q];
+		pages = (size_t)1 << queue->order;
+		put_le32(raw, queue->order);
+		put_le32(raw + 4, queue->port);
+		for (i = 0; i < pages; i++)
+			put_le32(raw + 8 + 4 * i, queue->gref[i]);
+		frame_put(writer, TAPDISK_ATTR_QUEUE, raw, 8 + 4 * pages);
+	}
+	put_le32(poll, attach->wish.poll_us);
+	put_le32(poll + 4, attach->wish.poll_idle);
+	frame_put(writer, TAPDISK_ATTR_POLL, poll, sizeof(poll));
+	frame_put_u32(writer, TAPDISK_ATTR_INDIRECT_MAX, ATTACH_INDIRECT_SEGMENTS);
+	frame_put_u32(writer, TAPDISK_ATTR_RING_FLAGS,
+		      (attach->wish.writable ? 0 : TAPDISK_RING_READ_ONLY) |
+			      (attach->wish.discard ? 0 : TAPDISK_RING_NO_DISCARD));
+}
+
+/* The disk as it is at this moment: then the ring. */
+static void
+info_before_connect(void *arg, int err, const char *why, const struct frame *frame,
+		    const uint8_t *payload)
+{
+	struct device *device = arg;
+	struct attach *attach = &device->attach;
+	struct frame_writer writer;
+
+	if (no_answer(frame, err))
+		return;
+	if (err) {
+		connect_failed(device, err, why);
+		return;
+	}
+	take_info(&attach->info, frame, payload);
+	if (!attach->info.is_open) {
+		connect_failed(device, -EAGAIN, "no image is open");
+		return;
+	}
+	if (attach->wish.writable && attach->info.info & DISK_INFO_READ_ONLY) {
+		connect_failed(device, -EROFS, "the image is read-only");
+		return;
+	}
+	begin(device, &writer, TAPDISK_FRAME_RING_CONNECT);
+	put_ring(&writer, device);
+	if (call(device, &writer, CONNECT_MS, connected))
+		connect_failed(device, -ENOMEM, "out of memory");
+}
+
+void
+attach_connect(struct device *device, const struct ring *ring, const struct device_wish *wish)
+{
+	struct attach *attach = &device->attach;
+	struct frame_writer writer;
+
+	if (attach->call) /* the answer will bring us here again */
+		return;
+	attach->wanted = *ring;
+	attach->wish = *wish;
+	begin(device, &writer, TAPDISK_FRAME_INFO);
+	if (call(device, &writer, ASK_MS, info_before_connect)) {
+		attach->connect_at = tb_loop_now() + CONNECT_AGAIN_MS;
+		device_look_in(device, CONNECT_AGAIN_MS);
+		return;
+	}
+	attach->ring_state = RING_BUSY;
+	device->unannounced = true;
+}
+
+static void
+disconnected(void *arg, int err, const char *why, const struct frame *frame, const uint8_t *payload)
+{
+	struct device *device = arg;
+	struct attach *attach = &device->attach;
+
+	(void)payload;
+	if (no_answer(frame, err))
+		return;
+	if (err && err != -ENODEV) {
+		device_log(device, LOG_WARNING, "disconnecting: %s", why);
+		attach->ring_state = RING_UNKNOWN;
+		attach->ask_after = true;
+	} else {
+		device_log(device, LOG_INFO, "disconnected from minor %u of tapdisk %u",
+			   attach->minor, attach->pid);
+		attach->ring_state = RING_NONE;
+	}
+	over(device);
+}
+
+void
+attach_disconnect(struct device *device, bool force)
+{
+	struct attach *attach = &device->attach;
+	struct frame_writer writer;
+
+	if (attach->call) {
+		/* Being asked: nothing is lost when that is not waited for. */
+		tapdisk_forget(attach->call);
+		attach->ask_after = true;
+	}
+	begin(device, &writer, TAPDISK_FRAME_RING_DISCONNECT);
+	frame_put_u32(&writer, TAPDISK_ATTR_DOMID, device->domid);
+	frame_put_u32(&writer, TAPDISK_ATTR_DEVID, device->devid);
+	if (force)
+		frame_put(&writer, TAPDISK_ATTR_FORCE, NULL, 0);
+	if (call(device, &writer, DISCONNECT_MS, disconnected)) {
+		device_look_in(device, CONNECT_AGAIN_MS);
+		return;
+	}
+	attach->ring_state = RING_BUSY;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tapdisk's side of a device: which process serves the disk, what the disk is like, and the
+ * guest's ring there.
+ */
+#ifndef DAEMON_ATTACH_H
+#define DAEMON_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/ring.h"
+#include "daemon/state.h"
+#include "daemon/tapdisk.h"
+
+struct device;
+
+enum disk_state {
+	DISK_NONE,   /* nobody has said where it is */
+	DISK_ASKING, /* the tapdisk is being asked */
+	DISK_READY,  /* it is open there */
+	DISK_ABSENT, /* there is a tapdisk, but without the disk, or it does not answer */
+	DISK_DEAD,   /* there is no such process any more */
+};
+
+/* As the tapdisk describes it. */
+struct disk_info {
+	uint64_t sectors; /* 512 bytes each */
+	uint32_t sector_size, phys_sector_size;
+	uint32_t info; /* VDISK_* */
+	uint64_t capabilities;
+	bool is_open;
+};
+
+/* What the toolstack wants of the disk. */
+struct device_wish {
+	bool writable;
+	bool cdrom;
+	bool discard;
+	uint32_t poll_us;
+	uint32_t poll_idle; /* percent */
+};
+
+struct attach {
+	enum disk_state disk;
+	uint32_t pid, minor; /* unless DISK_NONE */
+	struct disk_info info;
+	struct tapdisk_user user;
+	struct tapdisk_call *call;  /* borrowed; the one that is under way, or NULL */
+	bool ask_after;             /* the disk, when the call is over */
+	unsigned retries;           /* of looking for the disk, in vain */
+	uint64_t ask_at;            /* loop milliseconds: not before */
+	enum ring_state ring_state; /* RING_CONNECTED: as in ring; never RING_OTHER */
+	struct ring ring;
+	bool listed;             /* a ring of the device is in the list that is being received */
+	struct ring wanted;      /* while it is being connected */
+	uint64_t connect_at;     /* loop milliseconds: not before */
+	struct device_wish wish; /* of the last ring that was to be connected */
+};
+
+/* What is offered to guests. */
+#define ATTACH_INDIRECT_SEGMENTS 256
+
+/* VDISK_* of blkif */
+#define DISK_INFO_CDROM 1
+#define DISK_INFO_READ_ONLY 4
+
+void attach_init(struct device *device);
+
+/* Let go of the tapdisk; the ring stays as it is. */
+void attach_free(struct device *device);
+
+/* The disk is said to be there.  Nothing happens while a ring is in use elsewhere. */
+void attach_found(struct device *device, uint32_t pid, uint32_t minor);
+void attach_lost(struct device *device); /* nobody says where it is */
+
+/* Where the last answer was no: ask again, if it is time, or now. */
+void attach_again(struct device *device, bool now);
+
+/* Connect the ring; the device is looked at when that is done. */
+void attach_connect(struct device *device, const struct ring *ring, const struct device_wish *wish);
+void attach_disconnect(struct device *device, bool force);
+
+#endif

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading and writing the nodes of a device.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tapdisk-message.h>
+
+#include "daemon/tapback.h"
+
+#define NUMBER_BYTES 33
+#define RETRIES 16     /* of a transaction that others have spoilt */
+#define RING_RETRIES 8 /* of reading a ring that is being changed */
+#define SET_MAX 20
+#define SET_VALUE_BYTES 24
+
+#define POLL_US_MAX 1000000
+#define POLL_IDLE_MAX 100
+
+/* ---- one node ---------------------------------------------------------------------------------
+ */
+
+static void
+path_of(const struct device *device, const char *name, char *path)
+{
+	snprintf(path, STORE_PATH_MAX, "%s/%s", device->nodes.backend, name);
+}
+
+/* A node of our directory.  Missing ones are empty. */
+static int
+get(struct device *device, store_tx tx, const char *name, char *value, size_t size)
+{
+	char path[STORE_PATH_MAX];
+	int err;
+
+	path_of(device, name, path);
+	err = store_read(device->tapback->store, tx, path, value, size);
+	if (err == -ENOENT) {
+		*value = '\0';
+		return 0;
+	}
+	return err;
+}
+
+/* A state: it is always one of the enumeration, whatever the node holds. */
+static int
+get_state(struct device *device, store_tx tx, const char *directory, enum xenbus_state *state)
+{
+	char path[STORE_PATH_MAX], value[NUMBER_BYTES];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/state", directory);
+	err = store_read(device->tapback->store, tx, path, value, sizeof(value));
+	switch (err) {
+	case 0:
+		*state = parse_state(value);
+		return 0;
+	case -ENOENT:
+		*state = XENBUS_MISSING;
+		return 0;
+	case -EMSGSIZE:
+	case -EINVAL:
+	case -EACCES: /* what we may not read is of no use, either */
+		*state = XENBUS_INVALID;
+		return 0;
+	default:
+		return err;
+	}
+}
+
+/* ---- looking ----------------------------------------------------------------------------------
+ */
+
+void
+nodes_init(struct device *device)
+{
+	const struct tb_options *options = &device->tapback->options;
+	struct device_nodes *nodes = &device->nodes;
+
+	snprintf(nodes->backend, sizeof(nodes->backend), "backend/%s/%u/%u", options->name,
+		 device->domid, device->devid);
+	snprintf(nodes->token, sizeof(nodes->token), "f%u/%u", device->domid, device->devid);
+	nodes->is_xapi = options->mode == TB_MODE_XAPI;
+}
+
+static void
+unwatch(struct device *device)
+{
+	struct device_nodes *nodes = &device->nodes;
+	char path[STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/state", nodes->frontend);
+	if (nodes->is_watched && device->tapback->store)
+		store_unwatch(device->tapback->store, path, nodes->token);
+	nodes->is_watched = false;
+}
+
+void
+nodes_free(struct device *device)
+{
+	unwatch(device);
+}
+
+/* The frontend's directory: where the toolstack says, if that is where it must be. */
+static int
+find_frontend(struct device *device, struct reason *why)
+{
+	char path[STORE_PATH_MAX], id[NUMBER_BYTES], shown[NODES_PATH_BYTES];
+	struct device_nodes *nodes = &device->nodes;
+	uint32_t domid;
+	int err = get(device, STORE_NO_TX, "frontend", path, sizeof(path));
+
+	if (!err)
+		err = get(device, STORE_NO_TX, "frontend-id", id, sizeof(id));
+	if (err == -EMSGSIZE)
+		return reason(why, -EINVAL, "frontend: too long");
+	if (err)
+		return err;
+	if (!is_frontend_path(path, device->domid, device->devid))
+		return reason(why, -EINVAL, "frontend: not of this device: '%s'",
+			      escape(path, shown, sizeof(shown)));
+	if (!parse_number(id, DOMID_MAX, &domid) || domid != device->domid)
+		return reason(why, -EINVAL, "frontend-id: not the domain of this device");
+	if (strcmp(path, nodes->frontend) != 0)
+		unwatch(device);
+	snprintf(nodes->frontend, sizeof(nodes->frontend), "%s", path);
+	return 0;
+}
+
+static int
+watch_frontend(struct device *device)
+{
+	struct device_nodes *nodes = &device->nodes;
+	char path[STORE_PATH_MAX];
+	int err;
+
+	if (nodes->is_watched)
+		return 0;
+	snprintf(path, sizeof(path), "%s/state", nodes->frontend);
+	err = store_watch(device->tapback->store, path, nodes->token);
+	nodes->is_watched = !err;
+	return err;
+}
+
+/* In the other toolstack's way the disk may be named by the number of a device. */
+static int
+find_disk(struct device *device)
+{
+	char path[STORE_PATH_MAX];
+	uint32_t pid, minor;
+	int err = get(device, STORE_NO_TX, "physical-device-path", path, sizeof(path));
+
+	if (err == -EMSGSIZE || err == -EINVAL)
+		*path = '\0';
+	else if (err)
+		return err;
+	if (parse_disk_path(path, device->tapback->dir, &pid, &minor))
+		attach_found(device, pid, minor);
+	else
+		attach_lost(device);
+	return 0;
+}
+
+/* Which toolstack's device is it? */
+static int
+find_mode(struct device *device)
+{
+	char path[STORE_PATH_MAX], value[4];
+	int err;
+
+	if (device->tapback->options.mode != TB_MODE_AUTO || device->nodes.frontend[0])
+		return 0;
+	path_of(device, "sm-data", path);
+	err = store_read(device->tapback->store, STORE_NO_TX, path, value, sizeof(value));
+	if (err == -EPIPE)
+		return err;
+	device->nodes.is_xapi = err != -ENOENT;
+	device_log(device, LOG_INFO, "taken for a device of %s",
+		   device->nodes.is_xapi ? "xapi" : "libxl");
+	return 0;
+}
+
+static int
+look_at_wishes(struct device *device, struct state_view *view)
+{
+	char value[NUMBER_BYTES];
+	int err = get(device, STORE_NO_TX, "online", value, sizeof(value));
+
+	if (err && err != -EMSGSIZE && err != -EINVAL)
+		return err;
+	view->online = err || strcmp(value, "0") != 0;
+	err = get(device, STORE_NO_TX, "hotplug-status", value, sizeof(value));
+	if (err && err != -EMSGSIZE && err != -EINVAL)
+		return err;
+	view->hotplug_done = !err && strcmp(value, "connected") == 0;
+	return 0;
+}
+
+int
+nodes_look(struct device *device, struct state_view *view, struct reason *why)
+{
+	struct device_nodes *nodes = &device->nodes;
+	int err = get_state(device, STORE_NO_TX, nodes->backend, &view->own);
+
+	if (err)
+		return err;
+	view->exists = view->own != XENBUS_MISSING;
+	if (!view->exists)
+		return 0;
+	err = find_mode(device);
+	/* Only the toolstack writes it, and only when it makes a device. */
+	if (!err && (view->own == XENBUS_INITIALISING || !nodes->frontend[0]))
+		err = find_frontend(device, why);
+	if (!err)
+		err = watch_frontend(device);
+	if (!err)
+		err = get_state(device, STORE_NO_TX, nodes->frontend, &view->frontend);
+	if (!err)
+		err = look_at_wishes(device, view);
+	if (!err)
+		err = find_disk(device);
+	view->wait_for_hotplug = nodes->is_xapi;
+	return err;
+}
+
+/* ---- before connecting ------------------------------------------------------------------------
+ */
+
+/* An optional number; what is none is told once, and does not count. */
+static int
+get_optional(struct device *device, const char *name, uint32_t max, uint32_t *number)
+{
+	char value[NUMBER_BYTES];
+	int err = get(device, STORE_NO_TX, name, value, sizeof(value));
+
+	*number = 0;
+	if (err && err != -EMSGSIZE && err != -EINVAL)
+		return err;
+	if (err || (*value && !parse_number(value, max, number)))
+		device_log(device, LOG_WARNING, "%s: not a number up to %u: ignored", name, max);
+	return 0;
+}
+
+int
+nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
+{
+	char value[NUMBER_BYTES], shown[NUMBER_BYTES];
+	int err = get(device, STORE_NO_TX, "mode", value, sizeof(value));
+
+	*wish = (struct device_wish){ 0 };
+	if (err == -EMSGSIZE)
+		return reason(why, -EINVAL, "mode: too long");
+	if (!err && !parse_mode(value, &wish->writable))
+		return reason(why, -EINVAL, "mode: neither r nor w: '%s'",
+			      escape(value, shown, sizeof(shown)));
+	if (!err)
+		err = get(device, STORE_NO_TX, "device-type", value, sizeof(value));
+	wish->cdrom = !err && strcmp(value, "cdrom") == 0;
+	if (!err)
+		err = get(device, STORE_NO_TX, "discard-enable", value, sizeof(value));
+	wish->discard = !err && strcmp(value, "0") != 0 && wish->writable;
+	if (!err)
+		err = get_optional(device, "polling-duration", POLL_US_MAX, &wish->poll_us);
+	if (!err)
+		err = get_optional(device, "polling-idle-threshold", POLL_IDLE_MAX,
+				   &wish->poll_idle);
+	return err;
+}
+
+/* ---- the ring ---------------------------------------------------------------------------------
+ */
+
+struct ring_place {
+	struct device *device;
+	store_tx tx;
+};
+
+static int
+get_ring_node(void *arg, const char *name, char *value, size_t size)
+{
+	const struct ring_place *place = arg;
+	char path[STORE_PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", place->device->nodes.frontend, name);
+	err = store_read(place->device->tapback->store, place->tx, path, value, size);
+	return err == -EACCES ? -EINVAL : err;
+}
+
+/* In one transaction, so that a guest that changes them cannot give a mixed set. */
+static int
+try_ring(struct device *device, struct ring *ring, struct reason *why)
+{
+	const struct tb_options *options = &device->tapback->options;
+	struct ring_place place = { .device = device };
+	const struct ring_source source = { .get = get_ring_node, .arg = &place };
+	const struct ring_limits limits = {
+		.max_queues = options->max_queues,
+		.max_order = options->max_order,
+		.default_proto = device->nodes.is_xapi ? RING_PROTO_X86_32 : RING_PROTO_NATIVE,
+	};
+	enum xenbus_state state = XENBUS_MISSING;
+	int err = store_begin(device->tapback->store, &place.tx), end;
+
+	if (err)
+		return err;
+	err = ring_read(&source, &limits, ring, why);
+	if (!err || err == -EPROTO) {
+		/* A guest that is leaving takes its nodes away: that is nothing wrong. */
+		end = get_state(device, place.tx, device->nodes.frontend, &state);
+		if (!end && state != device->view.frontend)
+			end = -ESTALE;
+		if (end)
+			err = end;
+	}
+	if (err && err != -EPROTO) {
+		store_abort(device->tapback->store, place.tx);
+		return err;
+	}
+	end = store_commit(device->tapback->store, place.tx);
+	return end ? end : err;
+}
+
+int
+nodes_ring(struct device *device, struct ring *ring, struct reason *why)
+{
+	unsigned tries;
+	int err = -EAGAIN;
+
+	for (tries = 0; err == -EAGAIN && tries < RING_RETRIES; tries++)
+		err = try_ring(device, ring, why);
+	return err == -EAGAIN ? -ESTALE : err;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+/* Values to be written together. */
+struct set {
+	unsigned count;
+	struct {
+		const char *name;
+		char value[SET_VALUE_BYTES];
+	} node[SET_MAX];
+};
+
+static void
+put(struct set *set, const char *name, uint64_t value)
+{
+	set->node[set->count].name = name;
+	snprintf(set->node[set->count].value, sizeof(set->node[0].value), "%llu",
+		 (unsigned long long)value);
+	set->count++;
+}
+
+/* What a transaction writes. */
+struct change {
+	const struct set *set;   /* NULL: nothing */
+	const char *error;       /* NULL: leave it */
+	enum xenbus_state state; /* XENBUS_MISSING: leave it */
+	bool needs_online;
+};
+
+static int
+write_error(struct device *device, store_tx tx, const char *error)
+{
+	char path[STORE_PATH_MAX];
+	int err;
+
+	path_of(device, "error", path);
+	if (*error)
+		return store_set(device->tapback->store, tx, path, error);
+	err = store_remove(device->tapback->store, tx, path);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Is everything as it was when the change was decided upon? */
+static int
+check_unchanged(struct device *device, store_tx tx, const struct change *change)
+{
+	enum xenbus_state own = XENBUS_MISSING;
+	char online[NUMBER_BYTES];
+	int err = get_state(device, tx, device->nodes.backend, &own);
+
+	if (err)
+		return err;
+	if (own == XENBUS_MISSING)
+		return -ENOENT;
+	if (own != device->view.own)
+		return -ESTALE;
+	if (!change->needs_online)
+		return 0;
+	err = get(device, tx, "online", online, sizeof(online));
+	return !err && strcmp(online, "0") == 0 ? -ESTALE : err;
+}
+
+static int
+write_change(struct device *device, store_tx tx, const struct change *change)
+{
+	struct store *store = device->tapback->store;
+	char path[STORE_PATH_MAX], state[NUMBER_BYTES];
+	int err = check_unchanged(device, tx, change);
+	unsigned i;
+
+	for (i = 0; !err && change->set && i < change->set->count; i++) {
+		path_of(device, change->set->node[i].name, path);
+		err = store_set(store, tx, path, change->set->node[i].value);
+	}
+	if (!err && change->error)
+		err = write_error(device, tx, change->error);
+	if (err || change->state == XENBUS_MISSING)
+		return err;
+	/* Even if it is the same: the guest looks when it is written. */
+	path_of(device, "state", path);
+	snprintf(state, sizeof(state), "%d", (int)change->state);
+	return store_write(store, tx, path, state);
+}
+
+static int
+apply(struct device *device, const struct change *change)
+{
+	struct store *store = device->tapback->store;
+	unsigned tries;
+	store_tx tx;
+	int err = -EAGAIN;
+
+	for (tries = 0; err == -EAGAIN && tries < RETRIES; tries++) {
+		err = store_begin(store, &tx);
+		if (err)
+			return err;
+		err = write_change(device, tx, change);
+		if (err)
+			store_abort(store, tx);
+		else
+			err = store_commit(store, tx);
+	}
+	if (!err && change->state != XENBUS_MISSING)
+		device->transitions++;
+	return err;
+}
+
+/* ---- what is written --------------------------------------------------------------------------
+ */
+
+int
+nodes_offer(struct device *device)
+{
+	const struct tb_options *options = &device->tapback->options;
+	struct set set = { 0 };
+	const struct change change = { .set = &set, .error = "", .state = XENBUS_INIT_WAIT };
+
+	put(&set, "max-ring-page-order", options->max_order);
+	put(&set, "max-ring-pages", 1u << options->max_order);
+	put(&set, "multi-queue-max-queues", options->max_queues);
+	put(&set, "feature-barrier", !options->no_barrier);
+	put(&set, "feature-flush-cache", 1);
+	put(&set, "feature-max-indirect-segments", ATTACH_INDIRECT_SEGMENTS);
+	return apply(device, &change);
+}
+
+int
+nodes_connected(struct device *device)
+{
+	const struct tb_options *options = &device->tapback->options;
+	const struct attach *attach = &device->attach;
+	const struct disk_info *info = &attach->info;
+	bool can_flush = info->capabilities & TAPDISK_CAN_FLUSH;
+	bool can_discard = info->capabilities & TAPDISK_CAN_DISCARD && attach->wish.discard;
+	struct set set = { 0 };
+	const struct change change = { .set = &set,
+				       .state = XENBUS_CONNECTED,
+				       .needs_online = true };
+
+	put(&set, "sectors", info->sectors);
+	put(&set, "sector-size", info->sector_size);
+	put(&set, "physical-sector-size", info->phys_sector_size);
+	put(&set, "info",
+	    (attach->wish.writable ? 0 : DISK_INFO_READ_ONLY) |
+		    (attach->wish.cdrom ? DISK_INFO_CDROM : 0));
+	put(&set, "feature-barrier", can_flush && !options->no_barrier);
+	put(&set, "feature-flush-cache", can_flush);
+	put(&set, "feature-discard", can_discard);
+	if (can_discard) {
+		put(&set, "discard-granularity", info->phys_sector_size);
+		put(&set, "discard-alignment", 0);
+	}
+	put(&set, "kthread-pid", attach->pid);
+	return apply(device, &change);
+}
+
+int
+nodes_state(struct device *device, enum xenbus_state state)
+{
+	const struct change change = { .state = state };
+
+	return apply(device, &change);
+}
+
+int
+nodes_fail(struct device *device, const char *error)
+{
+	const struct change change = { .error = error, .state = XENBUS_CLOSING };
+
+	return apply(device, &change);
+}
+
+int
+nodes_error(struct device *device, const char *error)
+{
+	const struct change change = { .error = error, .state = XENBUS_MISSING };
+
+	return apply(device, &change);
+}
+
+int
+nodes_kthread_pid(struct device *device)
+{
+	char found[NUMBER_BYTES], wanted[NUMBER_BYTES];
+	struct set set = { 0 };
+	const struct change change = { .set = &set, .state = XENBUS_MISSING };
+	int err = get(device, STORE_NO_TX, "kthread-pid", found, sizeof(found));
+
+	snprintf(wanted, sizeof(wanted), "%u", device->attach.pid);
+	if (!err && strcmp(found, wanted) == 0)
+		return 0;
+	put(&set, "kthread-pid", device->attach.pid);
+	return apply(device, &change);
+}
+
+int
+nodes_resized(struct device *device)
+{
+	struct set set = { 0 };
+	const struct change change = { .set = &set,
+				       .state = XENBUS_CONNECTED,
+				       .needs_online = true };
+
+	put(&set, "sectors", device->attach.info.sectors);
+	return apply(device, &change);
+}
+
+/* Everything below the directory goes with it. */
+int
+nodes_remove(struct device *device)
+{
+	struct store *store = device->tapback->store;
+	const struct change nothing = { .state = XENBUS_MISSING };
+	char online[NUMBER_BYTES];
+	store_tx tx;
+	int err = store_begin(store, &tx);
+
+	if (err)
+		return err;
+	err = check_unchanged(device, tx, &nothing);
+	if (!err)
+		err = get(device, tx, "online", online, sizeof(online));
+	if (!err && strcmp(online, "1") == 0)
+		err = -ESTALE;
+	if (!err)
+		err = store_remove(store, tx, device->nodes.backend);
+	if (!err)
+		return store_commit(store, tx);
+	store_abort(store, tx);
+	return err;
+}
