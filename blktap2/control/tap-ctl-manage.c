@@ -43,6 +43,7 @@ event_name(uint32_t kind)
 		[TAPDISK_EVENT_DEAD] = "dead",
 		[TAPDISK_EVENT_STALLED] = "stalled",
 		[TAPDISK_EVENT_RESIZED] = "resized",
+		[TAPDISK_EVENT_LOG_FAILED] = "log-failed",
 	};
 
 	if (kind >= sizeof(names) / sizeof(names[0]) || !names[kind])

@@ -195,6 +195,7 @@ event_number(const char *kind)
 		{ "enospc", TAPDISK_EVENT_ENOSPC_SWITCH },
 		{ "ring-error", TAPDISK_EVENT_RING_ERROR },
 		{ "job-done", TAPDISK_EVENT_JOB_DONE },
+		{ "log-failed", TAPDISK_EVENT_LOG_FAILED },
 	};
 	size_t i;
 

@@ -28,6 +28,7 @@ typedef struct disk_info {
 extern struct tap_disk tapdisk_aio;
 extern struct tap_disk tapdisk_sync;
 extern struct tap_disk tapdisk_ram;
+extern struct tap_disk tapdisk_log;
 extern struct tap_disk tapdisk_null;
 
 /* Step 2: their numbers.  10 stays free: the guide's example uses it. */
@@ -76,6 +77,13 @@ DISKTYPES_UNUSED static disk_info_t ram_disk = {
 #endif
 };
 
+DISKTYPES_UNUSED static disk_info_t log_disk = {
+	DISK_TYPE_LOG, "write logger (log)", "log", 0,
+#ifdef TAPDISK
+	&tapdisk_log,
+#endif
+};
+
 /* Reads zeroes, swallows writes: to measure everything but the storage. */
 DISKTYPES_UNUSED static disk_info_t null_image_disk = {
 	DISK_TYPE_NULL, "no image (null)", "null", 0,
@@ -95,7 +103,7 @@ DISKTYPES_UNUSED static disk_info_t *dtypes[] = {
 	&null_disk,       /*  6 qcow */
 	&null_disk,       /*  7 bc */
 	&null_disk,       /*  8 vhdi */
-	&null_disk,       /*  9 log */
+	&log_disk,        /*  9 */
 	&null_disk,       /* 10 free: your first driver */
 	&null_disk,       /* 11 remus */
 	&null_disk,       /* 12 qcow2 */

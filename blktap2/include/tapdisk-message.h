@@ -345,6 +345,7 @@ enum tapdisk_event {
 	TAPDISK_EVENT_DEAD,
 	TAPDISK_EVENT_STALLED,
 	TAPDISK_EVENT_RESIZED,
+	TAPDISK_EVENT_LOG_FAILED,
 };
 
 #ifdef __cplusplus

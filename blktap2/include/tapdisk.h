@@ -78,6 +78,10 @@ extern "C" {
 #define TD_DISK_PER_NAME 0x2       /* singleton: one instance per name, not per type */
 #define TD_DISK_BIG_REQUESTS 0x4   /* reads and writes may exceed TD_MAX_REQUEST_SECS */
 #define TD_DISK_DISCARD_ZEROES 0x8 /* discarded sectors read as zero */
+#define TD_DISK_CHANGE_LOG 0x10    /* the filter that TD_OPEN_ADD_LOG puts on top of a disk */
+
+/* The name that it is then opened with: this and the path of the file, or the name of the leaf. */
+#define TD_CHANGE_LOG_FILE "cbt="
 
 #define td_flag_set(word, flag) ((word) |= (flag))
 #define td_flag_clear(word, flag) ((word) &= ~(flag))
@@ -285,6 +289,7 @@ struct tap_disk {
 
 	/*
 	 * Grow to size sectors; 0: take the size from the storage again.  Updates driver->info.
+	 * A filter is told when the image below has grown to size sectors, and follows.
 	 *
 	 * Optional.  Missing: -EOPNOTSUPP.
 	 */
@@ -357,6 +362,12 @@ const uint8_t *td_driver_key(td_driver_t *driver, size_t *len);
 /* One line, no newline, into the log; rate-limited per driver.  Levels as in syslog(3). */
 void td_log(td_driver_t *driver, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Tell those who listen for events of the disks that use this driver; kind is one of the engine's
+ * ("log-failed").  On the driver's thread.
+ */
+void td_event(td_driver_t *driver, const char *kind);
 
 /* The macros of classic drivers. */
 #define DPRINTF(...) syslog(LOG_INFO, __VA_ARGS__)

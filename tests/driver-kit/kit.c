@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cbt/lib/cbt.h"
 #include "common/minor.h"
 #include "common/rundir.h"
 #include "drivers/core/loop.h"
@@ -25,11 +26,11 @@ static const struct {
 	const char *handle;
 	const char *name; /* NULL: a file */
 	bool keeps_data, is_persistent;
+	bool is_change_log; /* a filter with a file of its own over a raw image */
 } special[] = {
-	{ "null", "8M", false, false },
-	{ "ram", NULL, true, false },
-	{ "aio", NULL, true, true },
-	{ "sync", NULL, true, true },
+	{ "null", "8M", false, false, false },   { "ram", NULL, true, false, false },
+	{ "aio", NULL, true, true, false },      { "sync", NULL, true, true, false },
+	{ "log", "a filter", true, true, true },
 };
 
 bool
@@ -89,6 +90,23 @@ make_image(struct kit *kit)
 	close(fd);
 }
 
+/* A file of changed blocks for the image, with none of them set. */
+static void
+make_change_log(struct kit *kit)
+{
+	const struct cbt_header header = { .size = (uint64_t)KIT_SECTORS << SECTOR_SHIFT };
+	int fd;
+
+	make_image(kit);
+	snprintf(kit->changes, sizeof(kit->changes), "%s/changes", kit->dir);
+	fd = open(kit->changes, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	must(fd >= 0 && cbt_write_header(fd, &header) == 0 &&
+		     ftruncate(fd, CBT_HEADER_BYTES + (off_t)cbt_bitmap_bytes(header.size)) == 0,
+	     kit->changes);
+	close(fd);
+	snprintf(kit->params, sizeof(kit->params), "log:cbt=%s|aio:%s", kit->changes, kit->image);
+}
+
 /* A driver that the table does not know is given a file, and is expected to keep what is written.
  */
 static void
@@ -96,6 +114,7 @@ choose_image(struct kit *kit)
 {
 	const char *name = NULL;
 	bool is_known = false;
+	bool is_change_log = false;
 	size_t i;
 
 	kit->keeps_data = true;
@@ -107,8 +126,13 @@ choose_image(struct kit *kit)
 		name = special[i].name;
 		kit->keeps_data = special[i].keeps_data;
 		kit->is_persistent = special[i].is_persistent;
+		is_change_log = special[i].is_change_log;
 	}
 	kit->is_file = is_known && !name;
+	if (is_change_log) {
+		make_change_log(kit);
+		return;
+	}
 	if (!name)
 		make_image(kit);
 	snprintf(kit->params, sizeof(kit->params), "%s:%s", kit->type->handle,
@@ -130,7 +154,7 @@ kit_begin(struct kit *kit)
 	must(minor_allocate(kit->dir, &kit->minor) == 0, "minor");
 	must(tapdisk_server_attach(kit->server, kit->minor, &kit->vbd) == 0, "attach");
 	kit_control(kit)->seed = kit->seed;
-	kit->why[0] = '\0';
+	kit->why[0] = kit->changes[0] = '\0';
 	kit->sectors = KIT_SECTORS;
 	choose_image(kit);
 	kit->model = calloc(KIT_SECTORS, DEFAULT_SECTOR_SIZE);
@@ -148,6 +172,8 @@ kit_end(struct kit *kit)
 	tapdisk_server_free(kit->server);
 	minor_free(kit->dir, kit->minor);
 	unlink(kit->image);
+	if (kit->changes[0])
+		unlink(kit->changes);
 	snprintf(path, sizeof(path), "%s/tapdisk", kit->dir);
 	rmdir(path);
 	rmdir(kit->dir);

@@ -23,7 +23,8 @@ struct kit {
 	int minor;
 	char dir[64];
 	char image[96];     /* path */
-	char params[128];   /* type:name */
+	char params[256];   /* type:name, or a stack */
+	char changes[96];   /* path of a file of changed blocks; "": none */
 	bool is_file;       /* the name is a file that the kit has made */
 	bool keeps_data;    /* what is written is read back */
 	bool is_persistent; /* also after a close */

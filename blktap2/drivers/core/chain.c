@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/cleanup.h"
 #include "drivers/core/chain.h"
 #include "drivers/core/driver-events.h"
 #include "drivers/core/image.h"
@@ -192,6 +193,27 @@ link_images(struct chain *chain, struct reason *why)
 	return 0;
 }
 
+/* Put the log of changes on top of the leaf. */
+static int
+open_log(struct chain *chain, const struct chain_spec *spec, td_flag_t flags, struct reason *why)
+{
+	const struct tapdisk_type *type = tapdisk_server_log_type(chain->server);
+	AUTO_FREE char *name = NULL;
+	td_image_t *image;
+	int err;
+
+	if (!type)
+		return reason(why, -EOPNOTSUPP, "%s: a log of changed blocks is not supported",
+			      spec->params);
+	if (asprintf(&name, "%s%s", spec->log_path ? TD_CHANGE_LOG_FILE : "",
+		     spec->log_path ? spec->log_path : chain_leaf(chain)->name) < 0)
+		return -ENOMEM;
+	image = td_image_new(chain->server, type->number, name, flags | TD_OPEN_ADD_LOG);
+	err = image ? open_image(chain, spec, image, false, why) : -ENOMEM;
+	chain->log_refused = err != 0;
+	return err;
+}
+
 static int
 open_all(struct chain *chain, const struct chain_spec *spec, struct reason *why)
 {
@@ -206,6 +228,8 @@ open_all(struct chain *chain, const struct chain_spec *spec, struct reason *why)
 	while (!err)
 		err = open_parent(chain, spec, why);
 	if (err == TD_NO_PARENT)
+		err = spec->flags & TD_OPEN_ADD_LOG ? open_log(chain, spec, flags, why) : 0;
+	if (!err)
 		err = link_images(chain, why);
 	return err;
 }
@@ -239,9 +263,6 @@ check_features(const struct chain_spec *spec, struct reason *why)
 	if (spec->flags & TD_OPEN_VHD_INDEX)
 		return reason(why, -EOPNOTSUPP, "%s: an index of images is not supported",
 			      spec->params);
-	if (spec->flags & TD_OPEN_ADD_LOG)
-		return reason(why, -EOPNOTSUPP, "%s: a log of changed blocks is not supported",
-			      spec->params);
 	if (spec->flags & TD_OPEN_REUSE_PARENT)
 		return reason(why, -EOPNOTSUPP,
 			      "%s: a parent served by another disk is not supported", spec->params);
@@ -269,7 +290,7 @@ chain_open(struct chain **out, const struct chain_spec *spec, struct reason *why
 	chain->read_only = spec->flags & TD_OPEN_RDONLY;
 	err = open_all(chain, spec, why);
 	/* Hotplug scripts never ask for a read-only disk, so the storage decides (info says so). */
-	if (refuses_writing(err) && !chain->read_only) {
+	if (refuses_writing(err) && !chain->read_only && !chain->log_refused) {
 		close_images(chain, NULL);
 		chain->read_only = true;
 		err = open_all(chain, spec, why);
@@ -292,6 +313,46 @@ chain_close(struct chain *chain, struct reason *why)
 	int err = close_images(chain, why);
 
 	free(chain);
+	return err;
+}
+
+int
+chain_max_secs(const struct chain *chain)
+{
+	int i;
+
+	for (i = 0; i < chain->count; i++)
+		if (!(chain->images[i]->driver->ops->flags & TD_DISK_BIG_REQUESTS))
+			return TD_MAX_REQUEST_SECS;
+	return TD_MAX_RANGE_SECS;
+}
+
+int
+chain_data(const struct chain *chain)
+{
+	int i = 0;
+
+	while (i + 1 < chain->count && chain->images[i]->driver->ops->flags & TD_DISK_FILTER)
+		i++;
+	return i;
+}
+
+int
+chain_resize(struct chain *chain, td_sector_t sectors)
+{
+	const int data = chain_data(chain);
+	td_image_t *image;
+	int err = 0, i;
+
+	for (i = 0; i <= data; i++)
+		if (!chain->images[i]->driver->ops->td_resize)
+			return -EOPNOTSUPP;
+	for (i = data; i >= 0 && !err; i--) {
+		image = chain->images[i];
+		err = image->driver->ops->td_resize(image->driver, sectors);
+		image->info = image->driver->info;
+		sectors = image->info.size;
+	}
 	return err;
 }
 

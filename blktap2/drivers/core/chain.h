@@ -16,14 +16,16 @@ struct chain {
 	struct tapdisk_server *server; /* borrowed */
 	td_image_t *images[CHAIN_MAX]; /* owned; leaf first */
 	int count;
-	bool read_only; /* asked for, or all that the storage allows */
+	bool read_only;   /* asked for, or all that the storage allows */
+	bool log_refused; /* it was the log that could not be opened, not an image */
 };
 
 struct chain_spec {
 	struct tapdisk_server *server;
 	const char *params;
-	td_flag_t flags;    /* TD_OPEN_* */
-	const uint8_t *key; /* outlives the chain; NULL: none */
+	td_flag_t flags;      /* TD_OPEN_* */
+	const char *log_path; /* for TD_OPEN_ADD_LOG; NULL: the log is kept in memory */
+	const uint8_t *key;   /* outlives the chain; NULL: none */
 	size_t key_len;
 };
 
@@ -35,6 +37,18 @@ int chain_open(struct chain **chain, const struct chain_spec *spec, struct reaso
 
 /* Close all images, leaf first.  Returns 0 or the first -errno, with *why; the chain is freed. */
 int chain_close(struct chain *chain, struct reason *why);
+
+/* The largest read or write, in sectors, that every image takes. */
+int chain_max_secs(const struct chain *chain);
+
+/* The place of the topmost image that is no filter. */
+int chain_data(const struct chain *chain);
+
+/*
+ * Grow the image that holds the data to sectors (0: take its size from the storage again), and let
+ * the filters above it follow.  0 or -errno, -EOPNOTSUPP.
+ */
+int chain_resize(struct chain *chain, td_sector_t sectors);
 
 /* On the loop: after chain_open, and before chain_close. */
 void chain_arm(struct chain *chain);

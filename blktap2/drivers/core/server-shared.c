@@ -85,6 +85,17 @@ tapdisk_server_type_named(const struct tapdisk_server *server, const char *name,
 	return NULL;
 }
 
+const struct tapdisk_type *
+tapdisk_server_log_type(const struct tapdisk_server *server)
+{
+	const struct tapdisk_type *type;
+
+	for (type = server->config.types; type->handle; type++)
+		if (type->ops && type->ops->flags & TD_DISK_CHANGE_LOG)
+			return type;
+	return NULL;
+}
+
 /* ---- the server -------------------------------------------------------------------------------
  */
 

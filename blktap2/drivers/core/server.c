@@ -9,6 +9,7 @@
 
 #include "common/minor.h"
 #include "drivers/core/buffers.h"
+#include "drivers/core/chain.h"
 #include "drivers/core/image.h"
 #include "drivers/core/list.h"
 #include "drivers/core/server-internal.h"
@@ -146,6 +147,29 @@ size_t
 tapdisk_server_count(const struct tapdisk_server *server)
 {
 	return server->vbd_count;
+}
+
+/* Does vbd use driver? */
+static bool
+uses(const struct vbd *vbd, const td_driver_t *driver)
+{
+	int i;
+
+	for (i = 0; may_look_at_chain(vbd) && i < vbd->chain->count; i++)
+		if (vbd->chain->images[i]->driver == driver)
+			return true;
+	return false;
+}
+
+void
+td_event(td_driver_t *driver, const char *kind)
+{
+	struct tapdisk_server *server = driver->core->server;
+	struct vbd *vbd;
+
+	TAILQ_FOREACH(vbd, &server->vbds, link)
+	if (uses(vbd, driver))
+		tapdisk_server_event(server, vbd, kind);
 }
 
 /* ---- the process ------------------------------------------------------------------------------

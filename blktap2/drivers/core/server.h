@@ -36,8 +36,8 @@ struct tapdisk_config {
 	int (*opened)(void *arg, struct vbd *vbd, const char **why);
 
 	/*
-	 * For subscribers of events: "state", "dead", "stalled", "request-timeout", "resized", and
-	 * with vbd NULL "leaving".  May be NULL.
+	 * For subscribers of events: "state", "dead", "stalled", "request-timeout", "resized",
+	 * "log-failed", and with vbd NULL "leaving".  May be NULL.
 	 */
 	void (*event)(void *arg, struct vbd *vbd, const char *kind);
 	void *arg;

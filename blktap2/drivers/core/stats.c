@@ -120,13 +120,6 @@ image_stats(const struct tapdisk_server *server, const td_image_t *image)
 	return object;
 }
 
-/* The chain belongs to a worker while it is being closed. */
-static bool
-may_look_at_chain(const struct vbd *vbd)
-{
-	return vbd->chain && vbd->op.stage != VBD_STAGE_CLOSING;
-}
-
 static struct json_object *
 images_stats(const struct vbd *vbd)
 {
@@ -217,9 +210,12 @@ vbd_can_discard(const struct vbd *vbd)
 bool
 vbd_can_fast_zero(const struct vbd *vbd)
 {
-	const td_image_t *leaf = may_look_at_chain(vbd) ? chain_leaf(vbd->chain) : NULL;
+	const td_image_t *image;
 
-	return leaf && leaf->driver->ops->td_queue_write_zeroes && !leaf->core->no_write_zeroes;
+	if (!may_look_at_chain(vbd))
+		return false;
+	image = vbd->chain->images[chain_data(vbd->chain)];
+	return image->driver->ops->td_queue_write_zeroes && !image->core->no_write_zeroes;
 }
 
 unsigned
@@ -261,24 +257,20 @@ vbd_set_timeout(struct vbd *vbd, unsigned seconds)
 int
 vbd_resize(struct vbd *vbd, uint64_t sectors)
 {
-	td_image_t *leaf = may_look_at_chain(vbd) ? chain_leaf(vbd->chain) : NULL;
 	int err;
 
 	if (vbd_is_busy(vbd))
 		return -EBUSY;
-	if (!leaf)
+	if (!may_look_at_chain(vbd))
 		return -EINVAL;
-	if (!leaf->driver->ops->td_resize)
-		return -EOPNOTSUPP;
 	if (sectors && vbd->read_only)
 		return -EROFS;
 	if (sectors && sectors < vbd->info.size)
 		return -EINVAL;
-	err = leaf->driver->ops->td_resize(leaf->driver, sectors);
+	err = chain_resize(vbd->chain, sectors);
 	if (err)
 		return err;
-	leaf->info = leaf->driver->info;
-	vbd->info.size = leaf->info.size;
+	vbd->info.size = chain_leaf(vbd->chain)->info.size;
 	tapdisk_server_event(vbd->server, vbd, "resized");
 	return 0;
 }

@@ -80,6 +80,7 @@ struct vbd_operation {
 	int waiter_count;
 	struct chain *opened; /* by the worker */
 	char *params;         /* owned: what is being opened */
+	char *log_path;       /* owned; NULL: none */
 	td_flag_t flags;
 	struct vbd_request flush;
 };
@@ -104,7 +105,8 @@ struct vbd {
 	TAILQ_ENTRY(vbd) link;
 
 	/* The image. */
-	char *params; /* owned; NULL: closed */
+	char *params;   /* owned; NULL: closed */
+	char *log_path; /* owned; NULL: none */
 	td_flag_t flags;
 	unsigned timeout_s;
 	uint8_t *key; /* owned, wiped */
@@ -141,6 +143,13 @@ struct vbd {
 	struct vbd_counters counters;
 	struct shm_page *page; /* owned; NULL: none */
 };
+
+/* The chain belongs to a worker while it is being closed. */
+static inline bool
+may_look_at_chain(const struct vbd *vbd)
+{
+	return vbd->chain && vbd->op.stage != VBD_STAGE_CLOSING;
+}
 
 int vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **vbd);
 void vbd_free(struct vbd *vbd); /* closed before; NULL is fine */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "drivers/core/chain.h"
 #include "drivers/core/image.h"
 #include "drivers/core/server-internal.h"
@@ -76,6 +77,7 @@ end_operation(struct vbd *vbd, int err)
 	loop_timer_cancel(vbd->server->loop, &vbd->op_timer);
 	loop_defer_cancel(vbd->server->loop, &vbd->op_task);
 	free(vbd->op.params);
+	free(vbd->op.log_path);
 	vbd->op = (struct vbd_operation){ 0 };
 	tapdisk_server_event(vbd->server, vbd, "state");
 	for (i = 0; i < count; i++)
@@ -157,6 +159,23 @@ forget_key(struct vbd *vbd)
 	vbd->key_len = 0;
 }
 
+static void
+forget_names(struct vbd *vbd)
+{
+	free(vbd->params);
+	free(vbd->log_path);
+	vbd->params = vbd->log_path = NULL;
+}
+
+/* What is to be opened, copied: 0 or -ENOMEM. */
+static int
+set_names(struct vbd_operation *op, const char *params, const char *log_path)
+{
+	op->params = strdup(params);
+	op->log_path = log_path ? strdup(log_path) : NULL;
+	return op->params && (!log_path || op->log_path) ? 0 : -ENOMEM;
+}
+
 static int
 open_work(void *arg)
 {
@@ -165,6 +184,7 @@ open_work(void *arg)
 		.server = vbd->server,
 		.params = vbd->op.params,
 		.flags = vbd->op.flags,
+		.log_path = vbd->op.log_path,
 		.key = vbd->key,
 		.key_len = vbd->key_len,
 	};
@@ -185,11 +205,10 @@ adopt(struct vbd *vbd)
 	vbd->read_only = vbd->chain->read_only;
 	if (vbd->read_only)
 		vbd->info.info |= VBD_INFO_READ_ONLY;
-	vbd->max_secs = leaf->driver->ops->flags & TD_DISK_BIG_REQUESTS ? TD_MAX_RANGE_SECS
-									: TD_MAX_REQUEST_SECS;
-	free(vbd->params);
-	vbd->params = op->params;
-	op->params = NULL;
+	vbd->max_secs = chain_max_secs(vbd->chain);
+	forget_names(vbd);
+	vbd->params = STEAL(op->params);
+	vbd->log_path = STEAL(op->log_path);
 	vbd->flags = op->flags;
 	vbd->state = 0;
 	chain_arm(vbd->chain);
@@ -225,8 +244,7 @@ opened_for_open(struct vbd *vbd)
 		return;
 	}
 	reason(&vbd->op.why, err, "%s: %s", vbd->params, why ? why : strerror(-err));
-	free(vbd->params);
-	vbd->params = NULL;
+	forget_names(vbd);
 	vbd->state = vbd->op.state_before;
 	reject_opened(vbd, err);
 }
@@ -308,7 +326,7 @@ start_opening(void *arg)
 void
 vbd_open(struct vbd *vbd, const struct vbd_options *options, vbd_done_fn done, void *arg)
 {
-	char *params;
+	int err;
 
 	if (vbd_is_open(vbd)) {
 		refuse(done, arg, -EALREADY, "an image is open already");
@@ -316,19 +334,17 @@ vbd_open(struct vbd *vbd, const struct vbd_options *options, vbd_done_fn done, v
 	}
 	if (begin(vbd, VBD_GOAL_OPEN, VBD_STAGE_OPENING, done, arg))
 		return;
-	params = strdup(options->params);
+	err = set_names(&vbd->op, options->params, options->log_path);
 	if (options->key_len) {
 		vbd->key = malloc(options->key_len);
 		vbd->key_len = vbd->key ? options->key_len : 0;
 	}
-	if (!params || (options->key_len && !vbd->key)) {
-		free(params);
+	if (err || (options->key_len && !vbd->key)) {
 		open_failed(vbd, -ENOMEM);
 		return;
 	}
 	if (vbd->key)
 		memcpy(vbd->key, options->key, vbd->key_len);
-	vbd->op.params = params;
 	vbd->op.flags = options->flags;
 	vbd->timeout_s = options->timeout_s ? options->timeout_s : VBD_DEFAULT_TIMEOUT_S;
 	start_opening(vbd);
@@ -338,7 +354,8 @@ void
 vbd_resume(struct vbd *vbd, const struct vbd_options *options, vbd_done_fn done, void *arg)
 {
 	const td_flag_t replaced = TD_OPEN_SECONDARY | TD_OPEN_STANDBY | TD_OPEN_ADD_LOG;
-	const char *params = options && options->params ? options->params : vbd->params;
+	const struct vbd_options before = { .flags = vbd->flags, .log_path = vbd->log_path };
+	int err;
 
 	if (!(vbd->state & VBD_PAUSED)) {
 		refuse(done, arg, vbd->op.goal == VBD_GOAL_NONE ? -EINVAL : -EBUSY,
@@ -348,17 +365,19 @@ vbd_resume(struct vbd *vbd, const struct vbd_options *options, vbd_done_fn done,
 	if (begin(vbd, VBD_GOAL_RESUME, VBD_STAGE_OPENING, done, arg))
 		return;
 	vbd->state &= ~(unsigned)VBD_RESUME_FAILED;
-	vbd->op.params = strdup(params);
-	vbd->op.flags = (vbd->flags & ~replaced) | (options ? options->flags & replaced : 0) |
-			TD_OPEN_STRICT;
+	if (!options)
+		options = &before;
+	err = set_names(&vbd->op, options->params ? options->params : vbd->params,
+			options->log_path);
+	vbd->op.flags = (vbd->flags & ~replaced) | (options->flags & replaced) | TD_OPEN_STRICT;
 	/* A disk that its storage made read-only must not become writable behind the guest's back.
 	 */
 	if (vbd->read_only)
 		vbd->op.flags |= TD_OPEN_RDONLY;
-	if (vbd->op.params)
-		start_opening(vbd);
+	if (err)
+		open_failed(vbd, err);
 	else
-		open_failed(vbd, -ENOMEM);
+		start_opening(vbd);
 }
 
 /* ---- the way down: drain, flush, close ---------------------------------------------------------
@@ -377,8 +396,7 @@ finish_close(struct vbd *vbd, int err)
 {
 	release_sources(vbd);
 	forget_key(vbd);
-	free(vbd->params);
-	vbd->params = NULL;
+	forget_names(vbd);
 	vbd->state = VBD_CLOSED;
 	tlog(vbd->server->config.log, err ? LOG_ERR : LOG_INFO, "minor %d: closed%s%s", vbd->minor,
 	     err ? ": " : "", err ? strerror(-err) : "");
@@ -658,7 +676,7 @@ vbd_free(struct vbd *vbd)
 	vbd_requests_free(vbd);
 	forget_key(vbd);
 	shm_page_free(vbd->page);
-	free(vbd->params);
+	forget_names(vbd);
 	if (vbd->marker_fd >= 0)
 		close(vbd->marker_fd);
 	free(vbd);

@@ -9,6 +9,7 @@ blktap_disk_types = [
     'aio',
     'sync',
     'ram',
+    'log',
 ]
 
 try:
