@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -145,4 +146,51 @@ minor_lock(const char *control_dir, int minor, int *out)
 		return -ENOENT;
 	*out = steal_fd(&fd);
 	return 0;
+}
+
+/* ---- devices ----------------------------------------------------------------------------------
+ */
+
+#define DEVICE_NOTE "device\n"
+
+int
+minor_want_device(const char *control_dir, int minor)
+{
+	AUTO_FREE char *path = minor_path(control_dir, minor);
+	AUTO_CLOSE int fd = -1;
+	ssize_t size;
+
+	if (!path)
+		return -ENOMEM;
+	fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size = write(fd, DEVICE_NOTE, sizeof(DEVICE_NOTE) - 1);
+	if (size < 0)
+		return -errno;
+	return size == sizeof(DEVICE_NOTE) - 1 ? 0 : -EIO;
+}
+
+bool
+minor_wants_device(const char *control_dir, int minor)
+{
+	AUTO_FREE char *path = minor_path(control_dir, minor);
+	AUTO_CLOSE int fd = -1;
+	char note[sizeof(DEVICE_NOTE)];
+
+	if (!path)
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && read(fd, note, sizeof(note)) == sizeof(DEVICE_NOTE) - 1 &&
+	       memcmp(note, DEVICE_NOTE, sizeof(DEVICE_NOTE) - 1) == 0;
+}
+
+char *
+minor_device(int minor)
+{
+	char *path;
+
+	if (asprintf(&path, MINOR_DEVICE_DIR "/tapdev%d", minor) < 0)
+		return NULL;
+	return path;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Minors: the numbers of virtual disks.  A number is taken by an empty marker file in the control
+ * Minors: the numbers of virtual disks.  A number is taken by a marker file in the control
  * directory, and in use while a tapdisk holds a lock on that file.
  */
 #ifndef COMMON_MINOR_H
 #define COMMON_MINOR_H
+
+#include <stdbool.h>
 
 #define MINOR_MAX 16383
 
@@ -29,6 +31,22 @@ int minor_free(const char *control_dir, int minor);
  * of range, -ENOENT not taken, -EBUSY in use, or -errno.
  */
 int minor_lock(const char *control_dir, int minor, int *fd);
+
+/*
+ * The disk is to be a block device of the host: noted in the marker, between taking the number and
+ * using it.  0 or -errno.
+ */
+int minor_want_device(const char *control_dir, int minor);
+bool minor_wants_device(const char *control_dir, int minor);
+
+/* Where such a device is found. */
+#define MINOR_DEVICE_DIR "/dev/xen/blktap-2"
+char *minor_device(int minor); /* owned by the caller; NULL: memory is short */
+
+/* What people are told where there cannot be one. */
+#define MINOR_NO_DEVICES                                                                           \
+	"this kernel makes no block devices for tapdisks: neither ublk (module ublk_drv) nor the " \
+	"NBD client (module nbd) is loaded"
 
 /* The path of the marker, owned by the caller; NULL: memory is short. */
 char *minor_path(const char *control_dir, int minor);

@@ -25,15 +25,16 @@ ctl_allocate(struct ctl *ctl, int want, bool kernel, int *minor, char **devname)
 	int number = want, err;
 
 	ctl->why.text[0] = '\0';
-	if (kernel)
-		return reason(&ctl->why, -ENODEV, "this host has no blktap2 kernel driver");
+	if (kernel && !ctl_can_make_devices())
+		return reason(&ctl->why, -ENODEV, MINOR_NO_DEVICES);
 	err = want < 0 ? minor_allocate(ctl->dir, &number) : minor_allocate_this(ctl->dir, want);
 	if (err)
 		return err;
-	path = minor_path(ctl->dir, number);
-	if (!path) {
+	path = kernel ? minor_device(number) : minor_path(ctl->dir, number);
+	err = !path ? -ENOMEM : kernel ? minor_want_device(ctl->dir, number) : 0;
+	if (err) {
 		minor_free(ctl->dir, number);
-		return -ENOMEM;
+		return err;
 	}
 	*minor = number;
 	*devname = STEAL(path);
@@ -183,8 +184,10 @@ ctl_destroy(struct ctl *ctl, int id, int minor, bool force)
 		err = ctl_detach(ctl, id, minor);
 	if (err && !is_gone(err))
 		return err;
-	if (err)
+	if (err) {
+		ctl_clean_device(ctl, id, minor);
 		ctl_clean_pid(ctl, id, false, NULL, NULL);
+	}
 	/* The marker may have been given back by whoever was here before. */
 	err = ctl_free_minor(ctl, minor);
 	if (err)

@@ -55,6 +55,12 @@ int ctl_dismiss(struct ctl *ctl, int pid);
 void ctl_clean_pid(const struct ctl *ctl, int pid, bool dry,
 		   void (*fn)(void *arg, const char *name), void *arg);
 
+/* Has the kernel drivers for block devices of tapdisks? */
+bool ctl_can_make_devices(void);
+
+/* Remove the block device that a tapdisk, which has died, had for a minor. */
+void ctl_clean_device(const struct ctl *ctl, int pid, int minor);
+
 /* All or nothing. */
 int ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts, int *pid,
 	       int *minor, char **devname);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel driver of blktap2, where a host has it.
+ * The kernel's part: drivers that make block devices for tapdisks, and the classic one of blktap2.
  */
 #include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,9 +12,12 @@
 #include <tap-ctl.h>
 
 #include "common/cleanup.h"
+#include "common/minor.h"
+#include "common/nbd-netlink.h"
+#include "control/ctl.h"
 
 #define BLOCK_NAME "tapdev"
-#define CONTROL_NAME "blktap-control"
+#define NBD_NODE "/dev/nbd"
 
 int
 tap_ctl_blk_major(void)
@@ -31,25 +36,17 @@ tap_ctl_blk_major(void)
 	return -ENODEV;
 }
 
-/* The control device is a misc device with a number given at load time. */
-static int
-has_control_device(void)
+bool
+ctl_can_make_devices(void)
 {
-	AUTO_FCLOSE FILE *misc = fopen("/proc/misc", "re");
-	char line[128], name[64];
-	int minor;
-
-	while (misc && fgets(line, sizeof(line), misc))
-		if (sscanf(line, "%d %63s", &minor, name) == 2 && strcmp(name, CONTROL_NAME) == 0)
-			return 1;
-	return 0;
+	return access("/dev/ublk-control", F_OK) == 0 || nbd_netlink_is_there();
 }
 
 int
 tap_ctl_check_blktap(const char **message)
 {
-	if (!has_control_device() || tap_ctl_blk_major() < 0) {
-		*message = "no blktap2 kernel driver is loaded: disks are served over NBD";
+	if (!ctl_can_make_devices()) {
+		*message = MINOR_NO_DEVICES;
 		return -ENOSYS;
 	}
 	*message = "ok";
@@ -60,4 +57,46 @@ int
 tap_ctl_check(const char **message)
 {
 	return tap_ctl_check_blktap(message);
+}
+
+/* ---- what is left of a device -----------------------------------------------------------------
+ */
+
+/* Is /dev/nbd<number> one that this tapdisk made? */
+static bool
+is_nbd_of(int number, int pid, int minor)
+{
+	char path[64], wanted[NBD_NETLINK_BACKEND], found[NBD_NETLINK_BACKEND] = "";
+	AUTO_FCLOSE FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/sys/block/nbd%d/backend", number);
+	snprintf(wanted, sizeof(wanted), NBD_NETLINK_NAME, pid, minor);
+	file = fopen(path, "re");
+	if (!file || !fgets(found, sizeof(found), file))
+		return false;
+	found[strcspn(found, "\n")] = '\0';
+	return strcmp(found, wanted) == 0;
+}
+
+/*
+ * ublk's disk ends with its server.  That of the NBD client stays, and fails whatever is asked of
+ * it, until it is told to go.
+ */
+void
+ctl_clean_device(const struct ctl *ctl, int pid, int minor)
+{
+	AUTO_FREE char *name = NULL;
+	char target[64] = "";
+	unsigned long number;
+
+	if (!minor_wants_device(ctl->dir, minor))
+		return;
+	name = minor_device(minor);
+	if (!name || readlink(name, target, sizeof(target) - 1) < 0)
+		return;
+	if (strncmp(target, NBD_NODE, strlen(NBD_NODE)) == 0 &&
+	    ctl_parse_number(target + strlen(NBD_NODE), INT_MAX, &number) &&
+	    is_nbd_of((int)number, pid, minor))
+		(void)nbd_netlink_disconnect((int)number);
+	unlink(name);
 }

@@ -21,8 +21,12 @@ static bool
 wants_kernel(const struct args *args)
 {
 	const char *mode = secure_getenv("BLKTAP_DEVICE_MODE");
+	const char *backend = secure_getenv("XENBUS_TYPE");
 
-	return args->kernel || (mode && strcmp(mode, "kernel") == 0);
+	if (args->kernel || !mode || !*mode)
+		/* A hotplug script for the kernel's own backend has no use for anything else. */
+		return args->kernel || (backend && strcmp(backend, "vbd") == 0);
+	return strcmp(mode, "kernel") == 0;
 }
 
 static int

@@ -182,6 +182,9 @@ struct control_op {
 	struct control_ring ring;
 	struct control_ring_queue *queues; /* owned */
 
+	int device_err; /* why the disk has no block device; device_why is static text */
+	const char *device_why;
+
 	bool running;
 	bool queued;                        /* in a list of the server */
 	bool ended;                         /* its answer is being written */

@@ -81,6 +81,22 @@ struct control_rings {
 	void *arg;
 };
 
+/* ---- block devices of the host ----------------------------------------------------------------
+ */
+
+/* Who makes them, of disks that are to have one.  All on the loop; done is called once, and its why
+ * is a static text. */
+struct control_devices {
+	/* The disk was opened; an error closes it again. */
+	void (*add)(void *arg, struct vbd *vbd,
+		    void (*done)(void *done_arg, int err, const char *why), void *done_arg);
+
+	/* The disk is to be closed; an error leaves it open. */
+	void (*remove)(void *arg, struct vbd *vbd, bool force,
+		       void (*done)(void *done_arg, int err, const char *why), void *done_arg);
+	void *arg;
+};
+
 /* ---- the server -------------------------------------------------------------------------------
  */
 
@@ -99,7 +115,8 @@ struct control_config {
 	int (*pass_fd)(void *arg, const char *purpose, const char *name, int minor, int fd);
 	void *arg;
 
-	const struct control_rings *rings; /* borrowed; NULL: there are none on this host */
+	const struct control_rings *rings;     /* borrowed; NULL: there are none on this host */
+	const struct control_devices *devices; /* borrowed; NULL: there are none on this host */
 };
 
 /* Listen.  Returns 0, or -errno and what failed in *why (static text). */

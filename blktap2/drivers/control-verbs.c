@@ -243,6 +243,45 @@ run_detach(struct control_op *op)
 	control_op_end(op, err, err == -EBUSY ? "an image is open" : NULL);
 }
 
+/* The disk has no device, and was closed again: the device's reason is the answer. */
+static void
+closed_again(void *arg, int err, const char *why)
+{
+	struct control_op *op = arg;
+
+	(void)err;
+	(void)why;
+	control_op_end(op, op->device_err, op->device_why);
+}
+
+static void
+device_added(void *arg, int err, const char *why)
+{
+	struct control_op *op = arg;
+	struct vbd *vbd = control_op_disk(op);
+
+	if (!err || !vbd) {
+		control_op_end(op, err, why);
+		return;
+	}
+	op->device_err = err;
+	op->device_why = why;
+	vbd_close(vbd, true, closed_again, op);
+}
+
+static void
+opened(void *arg, int err, const char *why)
+{
+	struct control_op *op = arg;
+	const struct control_devices *devices = op->control->config.devices;
+	struct vbd *vbd = control_op_disk(op);
+
+	if (err || !devices || !vbd)
+		operation_ended(op, err, why);
+	else
+		devices->add(devices->arg, vbd, device_added, op);
+}
+
 static void
 run_open(struct control_op *op)
 {
@@ -258,15 +297,32 @@ run_open(struct control_op *op)
 	else if (!op->params)
 		control_op_end(op, -EINVAL, "nothing to open was named");
 	else
-		vbd_open(vbd, &options, operation_ended, op);
+		vbd_open(vbd, &options, opened, op);
+}
+
+static void
+device_removed(void *arg, int err, const char *why)
+{
+	struct control_op *op = arg;
+	struct vbd *vbd = err ? NULL : need_disk(op);
+
+	if (err)
+		control_op_end(op, err, why);
+	else if (vbd)
+		vbd_close(vbd, op->force, operation_ended, op);
 }
 
 static void
 run_close(struct control_op *op)
 {
+	const struct control_devices *devices = op->control->config.devices;
 	struct vbd *vbd = need_disk(op);
 
-	if (vbd)
+	if (!vbd)
+		return;
+	if (devices)
+		devices->remove(devices->arg, vbd, op->force, device_removed, op);
+	else
 		vbd_close(vbd, op->force, operation_ended, op);
 }
 

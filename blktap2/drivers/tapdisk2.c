@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "common/minor.h"
 #include "common/reason.h"
 #include "common/rundir.h"
@@ -27,6 +28,7 @@
 #include "drivers/core/tlog.h"
 #include "drivers/core/vbd.h"
 #include "drivers/daemonize.h"
+#include "drivers/frontend/kernel-device.h"
 #include "drivers/frontend/nbd.h"
 #include "drivers/limits.h"
 #include "drivers/options.h"
@@ -40,6 +42,8 @@ struct tapdisk {
 	struct tapdisk_server *server;
 	struct control_server *control;
 	struct nbdclient *nbdclient;
+	struct kernel_devices *devices;
+	struct control_devices control_devices;
 	struct tapdisk_type *types;
 	char *control_dir;
 	int report; /* see daemon_report */
@@ -47,6 +51,7 @@ struct tapdisk {
 	struct loop_watch *signal_watch;
 	int minor;        /* of -n, and ours to give back; -1: none */
 	int served_minor; /* of -n, once it is served */
+	bool leaving;     /* a signal has come */
 	int status;
 	struct reason failure; /* told when everything is cleaned up */
 };
@@ -78,6 +83,28 @@ debug_all(struct tapdisk *tapdisk)
 		vbd_debug(vbd);
 }
 
+/* The block devices of the host are gone. */
+static void
+close_disks(void *arg)
+{
+	struct tapdisk *tapdisk = arg;
+
+	tapdisk_server_shutdown(tapdisk->server, false);
+}
+
+/* A second signal does not wait for devices that are in use. */
+static void
+leave(struct tapdisk *tapdisk)
+{
+	bool again = tapdisk->leaving;
+
+	tapdisk->leaving = true;
+	if (again || !tapdisk->devices)
+		close_disks(tapdisk);
+	else
+		kernel_devices_remove_all(tapdisk->devices, close_disks, tapdisk);
+}
+
 static void
 on_signal(void *arg, unsigned events)
 {
@@ -92,7 +119,7 @@ on_signal(void *arg, unsigned events)
 			tlog(tapdisk->log, LOG_INFO, "signal %u: closing all disks",
 			     info.ssi_signo);
 			tapdisk->minor = tapdisk->served_minor;
-			tapdisk_server_shutdown(tapdisk->server, false);
+			leave(tapdisk);
 			break;
 		case SIGHUP:
 			tlog_reopen(tapdisk->log);
@@ -126,6 +153,22 @@ disk_opened(void *arg, struct vbd *vbd, const char **why)
 	return nbd_export_new(vbd, why);
 }
 
+/* ---- block devices, for the control server -----------------------------------------------------
+ */
+
+static void
+add_device(void *arg, struct vbd *vbd, vbd_done_fn done, void *done_arg)
+{
+	kernel_device_add(arg, vbd, done, done_arg);
+}
+
+static void
+remove_device(void *arg, struct vbd *vbd, bool force, vbd_done_fn done, void *done_arg)
+{
+	kernel_device_remove(arg, vbd, force ? KERNEL_DEVICE_FORCE : KERNEL_DEVICE_ASK, done,
+			     done_arg);
+}
+
 static void
 disk_event(void *arg, struct vbd *vbd, const char *kind)
 {
@@ -157,7 +200,7 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		.event = disk_event,
 		.arg = tapdisk,
 	};
-	struct control_config control = { 0 };
+	struct control_config control = { .devices = &tapdisk->control_devices };
 	struct reason fault;
 	int err;
 
@@ -184,6 +227,14 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 	err = watch_signals(tapdisk, signals);
 	if (err)
 		return start_failed(tapdisk, err, "signals", NULL);
+	err = kernel_devices_new(&tapdisk->devices, tapdisk->server);
+	if (err)
+		return start_failed(tapdisk, err, "block devices", NULL);
+	tapdisk->control_devices = (struct control_devices){
+		.add = add_device,
+		.remove = remove_device,
+		.arg = tapdisk->devices,
+	};
 	control.server = tapdisk->server;
 	err = control_server_new(&tapdisk->control, &control, &why);
 	if (err)
@@ -204,6 +255,7 @@ end(struct tapdisk *tapdisk)
 	control_server_free(tapdisk->control);
 	tapdisk->control = NULL;
 	tapdisk_server_free(tapdisk->server);
+	kernel_devices_free(tapdisk->devices);
 	if (tapdisk->minor >= 0)
 		minor_free(tapdisk->control_dir, tapdisk->minor);
 	tlog_free(tapdisk->log);
@@ -215,23 +267,54 @@ end(struct tapdisk *tapdisk)
  */
 
 static void
-one_shot_opened(void *arg, int err, const char *why)
+one_shot_failed(struct tapdisk *tapdisk, int err, const char *why)
+{
+	tapdisk->status = -err;
+	reason(&tapdisk->failure, err, "%s", why);
+	tapdisk_server_shutdown(tapdisk->server, false);
+}
+
+/* Where it is served. */
+static void
+one_shot_text(const struct tapdisk *tapdisk, char text[static REASON_BYTES])
+{
+	AUTO_FREE char *device = minor_device(tapdisk->minor);
+
+	if (tapdisk->options.kernel_device && device)
+		snprintf(text, REASON_BYTES, "%s", device);
+	else
+		snprintf(text, REASON_BYTES, "nbd+unix:///?socket=%s/nbd%d.%d",
+			 tapdisk->control_dir, (int)getpid(), tapdisk->minor);
+}
+
+static void
+one_shot_served(void *arg, int err, const char *why)
 {
 	struct tapdisk *tapdisk = arg;
 	char text[REASON_BYTES];
 
-	tapdisk->status = -err;
 	if (err) {
-		reason(&tapdisk->failure, err, "%s", why);
-		tapdisk_server_shutdown(tapdisk->server, false);
+		one_shot_failed(tapdisk, err, why);
 		return;
 	}
-	snprintf(text, sizeof(text), "nbd+unix:///?socket=%s/nbd%d.%d", tapdisk->control_dir,
-		 (int)getpid(), tapdisk->minor);
+	one_shot_text(tapdisk, text);
 	/* From here on it is tap-ctl destroy that gives the number back, unless a signal comes. */
 	tapdisk->served_minor = tapdisk->minor;
 	tapdisk->minor = -1;
 	daemon_report(&tapdisk->report, 0, text);
+}
+
+static void
+one_shot_opened(void *arg, int err, const char *why)
+{
+	struct tapdisk *tapdisk = arg;
+
+	if (err)
+		one_shot_failed(tapdisk, err, why);
+	else
+		kernel_device_add(tapdisk->devices,
+				  tapdisk_server_find(tapdisk->server, tapdisk->minor),
+				  one_shot_served, tapdisk);
 }
 
 static int
@@ -245,10 +328,9 @@ serve_one(struct tapdisk *tapdisk)
 	struct vbd *vbd;
 	int err;
 
-	if (tapdisk->options.kernel_device)
-		return start_failed(tapdisk, -ENODEV, tapdisk->options.params,
-				    "this host has no kernel device for it");
 	err = minor_allocate(tapdisk->control_dir, &tapdisk->minor);
+	if (!err && tapdisk->options.kernel_device)
+		err = minor_want_device(tapdisk->control_dir, tapdisk->minor);
 	if (err)
 		return start_failed(tapdisk, err, "a minor number", NULL);
 	err = tapdisk_server_attach(tapdisk->server, tapdisk->minor, &vbd);

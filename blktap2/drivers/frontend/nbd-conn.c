@@ -177,20 +177,18 @@ end_of_turn(void *arg)
 
 /* ---- life ---- */
 
-void
-nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
+/* A connection that is not watched yet; NULL, and fd is closed, when memory is short. */
+static struct nbd_conn *
+make_conn(struct nbd_export *export, int fd)
 {
 	struct nbd_conn *conn = calloc(1, sizeof(*conn));
-	int on = 1;
 
 	if (!conn) {
 		close(fd);
-		return;
+		return NULL;
 	}
 	conn->export = export;
 	conn->fd = fd;
-	conn->oldstyle = oldstyle;
-	conn->passed = passed;
 	conn->task.fn = end_of_turn;
 	conn->task.arg = conn;
 	conn->deadline.fn = too_late;
@@ -201,19 +199,54 @@ nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
 	STAILQ_INIT(&conn->out);
 	TAILQ_INSERT_TAIL(&export->conns, conn, link);
 	export->clients++;
+	return conn;
+}
+
+static int
+watch_conn(struct nbd_conn *conn)
+{
+	int err = loop_watch(conn->export->loop, conn->fd, LOOP_READ, on_event, conn, &conn->watch);
+
+	if (!err)
+		conn->watched = LOOP_READ;
+	return err;
+}
+
+void
+nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
+{
+	struct nbd_conn *conn = make_conn(export, fd);
+	int on = 1;
+
+	if (!conn)
+		return;
+	conn->oldstyle = oldstyle;
+	conn->passed = passed;
 
 	/* For TCP only. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 
-	if (begin_greeting(conn) ||
-	    loop_watch(export->loop, fd, LOOP_READ, on_event, conn, &conn->watch) ||
+	if (begin_greeting(conn) || watch_conn(conn) ||
 	    loop_timer_set(export->loop, &conn->deadline, NBD_HANDSHAKE_MS)) {
 		nbd_conn_free(conn);
 		return;
 	}
-	conn->watched = LOOP_READ;
 	nbd_conn_greet(conn);
 	nbd_conn_watch(conn);
+}
+
+int
+nbd_conn_new_ready(struct nbd_export *export, int fd)
+{
+	struct nbd_conn *conn = make_conn(export, fd);
+	int err;
+
+	if (!conn)
+		return -ENOMEM;
+	err = watch_conn(conn);
+	if (err)
+		nbd_conn_free(conn);
+	return err;
 }
 
 void

@@ -108,6 +108,9 @@ struct nbd_export {
 
 struct nbd_facts nbd_export_facts(const struct nbd_export *export);
 
+/* End all connections. */
+void nbd_export_hang_up(struct nbd_export *export);
+
 /* ---- connections ---- */
 
 /* A handshake under way. */
@@ -164,6 +167,9 @@ struct nbd_conn {
 
 /* Serve the connected socket fd, which is taken: closed in the end, or on failure at once. */
 void nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed);
+
+/* Serve fd, whose peer is past any handshake.  0, or -errno after closing fd. */
+int nbd_conn_new_ready(struct nbd_export *export, int fd);
 
 /* Free at once: nothing of it is with the vbd any more. */
 void nbd_conn_free(struct nbd_conn *conn);

@@ -202,15 +202,14 @@ make_endpoints(struct nbd_export *export)
 	return 0;
 }
 
-int
-nbd_export_new(struct vbd *vbd, const char **why)
+/* An export that the vbd does not know yet. */
+static struct nbd_export *
+make_export(struct vbd *vbd)
 {
 	struct nbd_export *export = calloc(1, sizeof(*export));
-	int err;
 
-	*why = "cannot make the NBD endpoints";
 	if (!export)
-		return -ENOMEM;
+		return NULL;
 	export->vbd = vbd;
 	export->loop = tapdisk_server_loop(vbd_server(vbd));
 	export->buffers = tapdisk_server_buffers(vbd_server(vbd));
@@ -220,6 +219,41 @@ nbd_export_new(struct vbd *vbd, const char **why)
 	export->ready_task.arg = export;
 	TAILQ_INIT(&export->conns);
 	nbd_ranges_init(&export->ranges);
+	return export;
+}
+
+int
+nbd_export_bare(struct vbd *vbd, struct nbd_export **out)
+{
+	struct nbd_export *export = make_export(vbd);
+
+	if (!export)
+		return -ENOMEM;
+	vbd_source_add(vbd, &export->source);
+	*out = export;
+	return 0;
+}
+
+void
+nbd_export_hang_up(struct nbd_export *export)
+{
+	struct nbd_conn *conn, *next;
+
+	for (conn = TAILQ_FIRST(&export->conns); conn; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		nbd_conn_abort(conn);
+	}
+}
+
+int
+nbd_export_new(struct vbd *vbd, const char **why)
+{
+	struct nbd_export *export = make_export(vbd);
+	int err;
+
+	*why = "cannot make the NBD endpoints";
+	if (!export)
+		return -ENOMEM;
 	err = make_endpoints(export);
 	if (err) {
 		remove_endpoints(export);

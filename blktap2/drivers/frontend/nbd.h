@@ -19,6 +19,12 @@ struct vbd;
  */
 int nbd_export_new(struct vbd *vbd, const char **why);
 
+/*
+ * The same without endpoints, for connections that others bring: owned by the vbd.  0 or -ENOMEM.
+ */
+struct nbd_export;
+int nbd_export_bare(struct vbd *vbd, struct nbd_export **export);
+
 /* ---- sockets for the nbd driver ---- */
 
 /*
