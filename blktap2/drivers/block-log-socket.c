@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,6 +325,15 @@ is_trusted(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* The next one may come before the end of the last one was seen. */
+static bool
+has_left(const struct log_socket *sock)
+{
+	struct pollfd end = { .fd = sock->client };
+
+	return sock->client >= 0 && poll(&end, 1, 0) > 0 && end.revents & (POLLHUP | POLLERR);
+}
+
 static void
 listener_ready(void *arg, int id, unsigned mode)
 {
@@ -333,6 +344,8 @@ listener_ready(void *arg, int id, unsigned mode)
 	(void)mode;
 	if (fd < 0)
 		return;
+	if (has_left(sock))
+		drop_client(sock);
 	if (sock->client >= 0 || !is_trusted(fd)) {
 		close(fd);
 		return;
