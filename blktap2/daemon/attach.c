@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "daemon/attach.h"
+#include "daemon/stats.h"
 #include "daemon/tapback.h"
 
 #define ASK_MS 2000
@@ -61,6 +62,26 @@ over(struct device *device)
 		ask(device);
 }
 
+/* ---- the ring's state ---------------------------------------------------------------------------
+ */
+
+/* Monitors are shown what is connected. */
+static void
+set_ring(struct device *device, enum ring_state state)
+{
+	struct attach *attach = &device->attach;
+	struct stats_name name = { .pid = attach->pid,
+				   .minor = attach->minor,
+				   .domid = device->domid,
+				   .devid = device->devid };
+
+	attach->ring_state = state;
+	if (state == RING_CONNECTED)
+		stats_show(&name);
+	if (state == RING_NONE && attach->disk != DISK_NONE)
+		stats_hide(&name);
+}
+
 /* ---- looking for the disk ---------------------------------------------------------------------
  */
 
@@ -96,7 +117,7 @@ lost(void *arg, int err)
 	attach->ask_after = false;
 	if (means_dead(err)) {
 		set_disk(device, DISK_DEAD);
-		attach->ring_state = RING_NONE;
+		set_ring(device, RING_NONE);
 	} else {
 		if (attach->disk == DISK_READY) /* it has just been there: look again at once */
 			attach->retries = 0;
@@ -104,7 +125,7 @@ lost(void *arg, int err)
 		if (attach->retries == 1)
 			attach->ask_at = 0;
 		if (attach->ring_state != RING_NONE)
-			attach->ring_state = RING_UNKNOWN;
+			set_ring(device, RING_UNKNOWN);
 	}
 	device_dirty(device);
 }
@@ -192,7 +213,7 @@ asked(struct device *device, int err)
 		return;
 	}
 	if (attach->ring_state != RING_BUSY)
-		attach->ring_state = attach->listed ? RING_CONNECTED : RING_NONE;
+		set_ring(device, attach->listed ? RING_CONNECTED : RING_NONE);
 	if (!tapdisk_max_queues(attach->user.tapdisk)) {
 		device_log(device, LOG_WARNING, "tapdisk %u serves no guests", attach->pid);
 		set_disk(device, DISK_ABSENT);
@@ -246,7 +267,7 @@ info_answered(void *arg, int err, const char *why, const struct frame *frame,
 	}
 	device_log(device, LOG_INFO, "minor %u of tapdisk %u: %s", attach->minor, attach->pid, why);
 	if (err == -ENODEV) /* without the disk there is no ring of it */
-		attach->ring_state = RING_NONE;
+		set_ring(device, RING_NONE);
 	set_disk(device, DISK_ABSENT);
 	over(device);
 }
@@ -331,7 +352,7 @@ attach_found(struct device *device, uint32_t pid, uint32_t minor)
 	attach->minor = minor;
 	attach->retries = 0;
 	attach->disk = DISK_ASKING;
-	attach->ring_state = RING_UNKNOWN;
+	set_ring(device, RING_UNKNOWN);
 	device->is_named = false;
 	start(device);
 }
@@ -345,7 +366,7 @@ attach_lost(struct device *device)
 		return;
 	attach_free(device);
 	attach->disk = DISK_NONE;
-	attach->ring_state = RING_NONE;
+	set_ring(device, RING_NONE);
 }
 
 void
@@ -378,11 +399,11 @@ connect_failed(struct device *device, int err, const char *why)
 
 	device_log(device, LOG_WARNING, "connecting to minor %u of tapdisk %u: %s", attach->minor,
 		   attach->pid, why);
-	attach->ring_state = RING_NONE;
+	set_ring(device, RING_NONE);
 	switch (err) {
 	case -EALREADY: /* then it is listed */
 	case -ETIMEDOUT:
-		attach->ring_state = RING_UNKNOWN;
+		set_ring(device, RING_UNKNOWN);
 		attach->ask_after = true;
 		break;
 	case -ENODEV:
@@ -411,7 +432,7 @@ connected(void *arg, int err, const char *why, const struct frame *frame, const 
 		return;
 	}
 	attach->ring = attach->wanted;
-	attach->ring_state = RING_CONNECTED;
+	set_ring(device, RING_CONNECTED);
 	over(device);
 }
 
@@ -491,7 +512,7 @@ attach_connect(struct device *device, const struct ring *ring, const struct devi
 		device_look_in(device, CONNECT_AGAIN_MS);
 		return;
 	}
-	attach->ring_state = RING_BUSY;
+	set_ring(device, RING_BUSY);
 	device->unannounced = true;
 }
 
@@ -506,12 +527,12 @@ disconnected(void *arg, int err, const char *why, const struct frame *frame, con
 		return;
 	if (err && err != -ENODEV) {
 		device_log(device, LOG_WARNING, "disconnecting: %s", why);
-		attach->ring_state = RING_UNKNOWN;
+		set_ring(device, RING_UNKNOWN);
 		attach->ask_after = true;
 	} else {
 		device_log(device, LOG_INFO, "disconnected from minor %u of tapdisk %u",
 			   attach->minor, attach->pid);
-		attach->ring_state = RING_NONE;
+		set_ring(device, RING_NONE);
 	}
 	over(device);
 }
@@ -536,5 +557,5 @@ attach_disconnect(struct device *device, bool force)
 		device_look_in(device, CONNECT_AGAIN_MS);
 		return;
 	}
-	attach->ring_state = RING_BUSY;
+	set_ring(device, RING_BUSY);
 }

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <tap-ctl.h>
 #include <tapdisk-message.h>
 
+#include "daemon/locate.h"
 #include "daemon/tapback.h"
 
 #define NUMBER_BYTES 33
@@ -16,6 +18,8 @@
 #define RING_RETRIES 8 /* of reading a ring that is being changed */
 #define SET_MAX 20
 #define SET_VALUE_BYTES 24
+
+#define LOCATE_AGAIN_MS 2000
 
 #define POLL_US_MAX 1000000
 #define POLL_IDLE_MAX 100
@@ -145,7 +149,33 @@ watch_frontend(struct device *device)
 	return err;
 }
 
-/* In the other toolstack's way the disk may be named by the number of a device. */
+/* xapi may name the disk by the number of a device that is only a number. */
+static int
+find_numbered_disk(struct device *device)
+{
+	const struct attach *attach = &device->attach;
+	uint32_t major, minor, pid;
+	char value[NUMBER_BYTES];
+	int err = get(device, STORE_NO_TX, "physical-device", value, sizeof(value));
+
+	if (err && err != -EMSGSIZE && err != -EINVAL)
+		return err;
+	if (err || !parse_device_number(value, &major, &minor) ||
+	    (major && (int)major != tap_ctl_blk_major())) {
+		attach_lost(device);
+		return 0;
+	}
+	if (attach->disk != DISK_NONE && attach->disk != DISK_DEAD && attach->minor == minor)
+		return 0;
+	if (locate_minor(device->tapback->dir, minor, &pid) == 0) {
+		attach_found(device, pid, minor);
+		return 0;
+	}
+	attach_lost(device);
+	device_look_in(device, LOCATE_AGAIN_MS);
+	return 0;
+}
+
 static int
 find_disk(struct device *device)
 {
@@ -153,12 +183,12 @@ find_disk(struct device *device)
 	uint32_t pid, minor;
 	int err = get(device, STORE_NO_TX, "physical-device-path", path, sizeof(path));
 
-	if (err == -EMSGSIZE || err == -EINVAL)
-		*path = '\0';
-	else if (err)
+	if (err && err != -EMSGSIZE && err != -EINVAL)
 		return err;
-	if (parse_disk_path(path, device->tapback->dir, &pid, &minor))
+	if (!err && parse_disk_path(path, device->tapback->dir, &pid, &minor))
 		attach_found(device, pid, minor);
+	else if (device->nodes.is_xapi)
+		return find_numbered_disk(device);
 	else
 		attach_lost(device);
 	return 0;

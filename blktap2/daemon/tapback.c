@@ -237,8 +237,10 @@ run(struct tapback *tapback, struct instance *instance, int *report, struct reas
 static void
 stop(struct tapback *tapback)
 {
-	if (tapback->loop)
+	if (tapback->loop) {
 		devices_free(tapback);
+		tapdisks_free(&tapback->tapdisks);
+	}
 	store_close(tapback->store);
 	tb_loop_free(tapback->loop);
 	free(tapback->dir);

@@ -10,6 +10,8 @@
  *	state.c		the table of reactions
  *	ring.c		what the guest says about its ring
  *	tapdisk.c	connections to tapdisks
+ *	locate.c	which tapdisk serves a minor
+ *	stats.c		statistics for monitors
  *	store.c loop.c log.c parse.c options.c instance.c notify.c	what they stand on
  */
 #ifndef DAEMON_TAPBACK_H

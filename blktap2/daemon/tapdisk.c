@@ -581,3 +581,10 @@ tapdisk_leave(struct tapdisk_user *user)
 	if (LIST_EMPTY(&tapdisk->users))
 		break_off(tapdisk, -ECANCELED);
 }
+
+void
+tapdisks_free(struct tapdisks *all)
+{
+	while (!LIST_EMPTY(&all->list))
+		tapdisk_free(LIST_FIRST(&all->list));
+}

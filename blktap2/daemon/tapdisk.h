@@ -42,6 +42,9 @@ struct tapdisk_user {
 	LIST_ENTRY(tapdisk_user) link;
 };
 
+/* Close all connections.  Nobody is joined any more. */
+void tapdisks_free(struct tapdisks *all);
+
 /* Connect to the tapdisk, unless that has been done: 0 or -errno.  lost is never called here. */
 int tapdisk_join(struct tapdisks *all, pid_t pid, struct tapdisk_user *user);
 

@@ -91,17 +91,17 @@ add(struct tapback *tapback, uint32_t domid, uint32_t devid)
 {
 	struct domain *domain = tapback->devices.domains[domid];
 	struct device *device;
-	unsigned left_out;
 
 	if (!domain)
 		domain = domain_new(tapback, domid);
 	if (!domain)
 		return;
 	if (domain->count == DEVICES_PER_DOMAIN) {
-		if (tb_log_may(&domain->log_limit, tb_loop_now(), &left_out))
+		if (!domain->is_full)
 			tb_log(&tapback->log, LOG_ERR,
-			       "domain %u: more than %u devices: %u ignored", domid,
+			       "domain %u: more than %u devices: %u and others are ignored", domid,
 			       DEVICES_PER_DOMAIN, devid);
+		domain->is_full = true;
 		return;
 	}
 	device = device_new(tapback, domain, devid);

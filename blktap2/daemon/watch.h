@@ -22,6 +22,7 @@ struct tapback;
 struct domain {
 	uint32_t domid;
 	bool is_gone; /* the guest has ended */
+	bool is_full; /* it has had more devices than it may have, which has been told */
 	unsigned count;
 	struct tb_log_limit log_limit;
 	LIST_HEAD(, device) devices;

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What guests, and careless toolstacks, write: errors, no harm, and nobody else is held up."""
+import os
+import random
+import unittest
+
+from rig import Case, XVDA, backend, frontend
+
+CONNECT = 12
+
+GOOD = {'ring-ref': 8, 'event-channel': 9, 'protocol': 'x86_64-abi'}
+
+# What a guest may write instead: (nodes; None: none), and what the error is about.
+WRONG = [
+    ({'ring-page-order': '31'}, 'ring-page-order'),
+    ({'ring-page-order': '5'}, 'ring-page-order'),
+    ({'ring-page-order': '-1'}, 'ring-page-order'),
+    ({'ring-page-order': '4294967296'}, 'ring-page-order'),
+    ({'ring-page-order': '3x'}, 'ring-page-order'),
+    ({'ring-page-order': ''}, 'ring-page-order'),
+    ({'ring-page-order': '0' * 4000}, 'ring-page-order'),
+    ({'ring-page-order': '1'}, 'ring-ref0'),
+    ({'ring-page-order': '1', 'ring-ref0': 1}, 'ring-ref1'),
+    ({'num-ring-pages': '3'}, 'num-ring-pages'),
+    ({'num-ring-pages': '0'}, 'num-ring-pages'),
+    ({'num-ring-pages': '32'}, 'num-ring-pages'),
+    ({'num-ring-pages': '2', 'ring-page-order': '0'}, 'num-ring-pages'),
+    ({'multi-queue-num-queues': '0'}, 'multi-queue-num-queues'),
+    ({'multi-queue-num-queues': '9'}, 'multi-queue-num-queues'),
+    ({'multi-queue-num-queues': '65535'}, 'multi-queue-num-queues'),
+    ({'multi-queue-num-queues': '2'}, 'queue-0/ring-ref0'),
+    ({'ring-ref': None}, 'ring-ref0'),
+    ({'ring-ref': '4294967296'}, 'ring-ref'),
+    ({'ring-ref': ' 8'}, 'ring-ref'),
+    ({'ring-ref': '0x8'}, 'ring-ref'),
+    ({'ring-ref': '8\n'}, 'ring-ref'),
+    ({'ring-ref': '8\0'}, 'ring-ref'),
+    ({'event-channel': None}, 'event-channel'),
+    ({'event-channel': '0'}, 'event-channel'),
+    ({'event-channel': 'port'}, 'event-channel'),
+    ({'protocol': 'x86_64'}, 'protocol'),
+    ({'protocol': ''}, 'protocol'),
+    ({'protocol': '\033[2J' * 100}, 'protocol'),
+    ({'state': '9'}, 'state'),
+    ({'state': '-5'}, 'state'),
+    ({'state': '4\n'}, 'state'),
+    ({'state': '4' * 4000}, 'state'),
+    ({'state': ''}, 'state'),
+]
+
+
+class Hostile(Case):
+    def setUp(self):
+        super().setUp()
+        self.start_tapback()
+
+    def describe(self, domid, nodes):
+        state = nodes.pop('state', '3')
+        for name, value in nodes.items():
+            if value is not None:
+                self.guests[domid].write('%s/%s' % (frontend(domid), name), value)
+        self.guests[domid].write(frontend(domid) + '/state', state)
+
+    def test_every_wrong_description(self):
+        for domid, (nodes, about) in enumerate(WRONG, 1):
+            with self.subTest(nodes=nodes):
+                self.add(domid)
+                self.hotplug(domid)
+                self.describe(domid, {**GOOD, **nodes})
+                self.wait_state(domid, XVDA, 5)
+                error = self.node(domid, 'error')
+                self.assertIn(about, error)
+                self.assertLess(len(error), 200)
+                self.assertTrue(error.isprintable())
+        self.assertNotIn(CONNECT, self.tapdisk.calls)
+
+    def test_better_next_time(self):
+        self.add(1)
+        self.hotplug(1)
+        self.describe(1, {**GOOD, 'ring-page-order': '31'})
+        self.wait_state(1, XVDA, 5)
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        self.guests[1].rm(frontend(1) + '/ring-page-order')
+        self.guest(1, state=1)
+        self.wait_state(1, XVDA, 2)
+        self.assertIsNone(self.node(1, 'error'))
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+
+    def test_nonsense_while_connected(self):
+        self.connect(1)
+        self.guest(1, state=12)
+        self.wait_state(1, XVDA, 5)
+        self.assertEqual(self.tapdisk.rings, {})
+
+    def test_connect_refused(self):
+        """The tapdisk cannot map what the guest has granted."""
+        self.tapdisk.refuse[CONNECT] = (22, 'a page cannot be mapped')
+        self.add(1)
+        self.hotplug(1)
+        self.ring(1)
+        self.wait_state(1, XVDA, 5)
+        self.assertEqual(self.node(1, 'error'),
+                         'the ring cannot be connected: a page cannot be mapped')
+
+    def test_frontend_points_elsewhere(self):
+        """The guest's own idea of its backend does not count."""
+        self.add(1)
+        self.guest(1, backend='/local/domain/0/backend/vbd3/2/51712', backend__id=7)
+        self.hotplug(1)
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+
+    def test_toolstack_mistakes(self):
+        """Said in the error node; nothing is done until it is put right."""
+        mistakes = [{'frontend': frontend(77)}, {'frontend': frontend(1) + '/x'}, {'frontend': 'x'},
+                    {'frontend': None}, {'frontend-id': 2}, {'frontend-id': -1},
+                    {'frontend-id': None}, {'frontend': 'x' * 1000}]
+        for devid, mistake in enumerate(mistakes, 1):
+            self.add(1, devid, **mistake)
+            self.xs.watch(backend(1, devid) + '/error', 'error')
+            while not self.node(1, 'error', devid):
+                self.xs.event()
+            self.assertEqual(self.node(1, 'state', devid), '1')
+            self.xs.write_all(backend(1, devid),
+                              {'frontend': frontend(1, devid), 'frontend-id': 1})
+            self.wait_state(1, devid, 2)
+            self.assertIsNone(self.node(1, 'error', devid))
+
+    def test_mode_mistake(self):
+        self.add(1, mode='x')
+        self.hotplug(1)
+        self.ring(1)
+        self.xs.watch(backend(1) + '/error', 'error')
+        while not self.node(1, 'error'):
+            self.xs.event()
+        self.barrier()
+        self.assertEqual(self.node(1, 'state'), '2')
+        self.xs.write(backend(1) + '/mode', 'r!')
+        self.wait_state(1, XVDA, 4)
+
+    def test_names_that_are_none(self):
+        """Directories that no device has; each is looked at, none is believed."""
+        names = ['x', '01', '-1', '4294967296', '1x']
+        for name in names:
+            self.xs.write('/local/domain/0/backend/vbd3/1/%s/state' % name, 1)
+            self.xs.write('/local/domain/0/backend/vbd3/%s/51712/state' % ('a' + name), 1)
+        self.xs.write('/local/domain/0/backend/vbd3/32753/51712/state', 1)
+        self.barrier()
+        self.stop_tapback()
+        self.start_tapback()
+        for name in names:
+            self.assertEqual(self.xs.get('/local/domain/0/backend/vbd3/1/%s/state' % name), '1')
+
+    def test_flapping(self):
+        """A guest that changes its state without end: bounded work, others are served."""
+        self.connect(1)
+        self.introduce(2)
+        steps = int(os.environ.get('STEPS', '3000'))
+        before = self.xs.counts()['requests']
+        for step in range(steps):
+            self.guest(1, state=(3, 5, 6, 1)[step % 4])
+        self.connect(2)
+        asked = self.xs.counts()['requests'] - before
+        self.assertLess(asked, 40000, 'steps: %d' % steps)
+        self.assertLess(len([line for line in self.log().splitlines()
+                             if 'domain 1 ' in line and 'device' in line and
+                             not line.split(': ')[-1] in REACTIONS]), 40)
+
+    def test_too_many_devices(self):
+        """512 for each guest; the next guest is served."""
+        for devid in range(1, 515):
+            self.xs.write_all(backend(1, devid), {
+                'frontend': frontend(1, devid), 'frontend-id': 1, 'online': 1, 'state': 1})
+        self.introduce(1)
+        self.barrier()
+        self.assertEqual(self.log().count('more than 512 devices'), 1)
+        self.connect(2)
+
+
+REACTIONS = {'offer', 'connect', 'finish', 'disconnect', 'disconnect by force', 'closing', 'closed',
+             'fail'}
+
+
+class Walk(Case):
+    """Random writes; in between, what must always hold."""
+
+    def test_walk(self):
+        seed = int(os.environ.get('SEED', random.randrange(1 << 32)))
+        steps = int(os.environ.get('STEPS', '1500'))
+        print('# SEED=%d' % seed, flush=True)
+        rand = random.Random(seed)
+        self.start_tapback()
+        for domid in 1, 2, 3:
+            self.introduce(domid)
+        for step in range(steps):
+            self.step(rand, rand.choice((1, 2, 3)))
+            if step % 20 == 19:
+                self.check('SEED=%d, step %d' % (seed, step))
+
+    def step(self, rand, domid):
+        path = backend(domid)
+        there = self.node(domid, 'state') is not None
+        guest_there = self.xs.get(frontend(domid) + '/state') is not None
+        what = rand.randrange(14)
+        if what == 0 and not there:
+            self.add(domid)
+        elif what == 1 and there:
+            self.hotplug(domid)
+        elif what == 2 and there and rand.random() < 0.5:
+            self.remove(domid)
+        elif what == 3 and there and rand.random() < 0.3:
+            self.xs.rm(path)
+        elif what == 4 and guest_there and rand.random() < 0.3:
+            self.xs.rm(frontend(domid))
+        elif what == 5 and guest_there:
+            self.ring(domid, ref=rand.choice((8, 8, 9)), state=3)
+        elif what in (6, 7, 8, 9) and guest_there:
+            self.guest(domid, state=rand.choice((0, 1, 2, 3, 4, 4, 5, 6, 6, 7, 8, 'x')))
+        elif what == 10 and there:
+            self.xs.write(path + '/hotplug-status', rand.choice(('connected', 'error', '')))
+        elif what == 11 and guest_there and rand.random() < 0.2:
+            self.guests[domid].write(frontend(domid) + '/ring-page-order', rand.choice('0x'))
+        elif what == 12 and rand.random() < 0.1:
+            self.tapdisk.hang_up()
+        elif what == 13 and rand.random() < 0.05:
+            self.stop_tapback(rand.choice((9, 15)))
+            self.start_tapback()
+
+    def check(self, where):
+        """Until everything has settled: then rings and states agree."""
+        for _ in range(100):
+            self.barrier()
+            found = self.disagreement()
+            if not found:
+                return
+        self.fail('%s: %s\n%s' % (where, found, self.log()[-4000:]))
+
+    def disagreement(self):
+        with self.tapdisk.lock:
+            for domid in 1, 2, 3:
+                state = self.node(domid, 'state')
+                ring = (domid, XVDA) in self.tapdisk.rings
+                if state is None and ring:
+                    return 'domain %d has no device, but a ring' % domid
+                if state in ('1', '6') and ring:
+                    return 'domain %d has a ring in state %s' % (domid, state)
+                if state == '4' and not ring:
+                    return 'domain %d has no ring in state 4' % domid
+                if state == '1':
+                    return 'domain %d was not looked at' % domid
+        return None
+
+
+if __name__ == '__main__':
+    unittest.main()
