@@ -89,7 +89,7 @@ int
 tapdisk_server_attach(struct tapdisk_server *server, int minor, struct vbd **out)
 {
 	struct vbd *vbd;
-	int err, fd;
+	int err, fd = -1;
 
 	if (minor < 0 || minor > VBD_MAX_MINOR)
 		return -EINVAL;
@@ -98,12 +98,13 @@ tapdisk_server_attach(struct tapdisk_server *server, int minor, struct vbd **out
 		return -EAGAIN;
 	if (tapdisk_server_find(server, minor))
 		return -EEXIST;
-	err = minor_lock(server->control_dir, minor, &fd);
+	err = server->control_dir ? minor_lock(server->control_dir, minor, &fd) : 0;
 	if (err)
 		return err;
 	err = vbd_new(server, minor, fd, &vbd);
 	if (err) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return err;
 	}
 	TAILQ_INSERT_TAIL(&server->vbds, vbd, link);
@@ -194,14 +195,18 @@ tapdisk_server_new(struct tapdisk_server **out, const struct tapdisk_config *con
 	if (err)
 		goto fail;
 	err = -ENOMEM;
-	server->control_dir = strdup(config->control_dir);
 	server->buffers = buffers_new(SERVER_BUFFERS);
-	if (!server->control_dir || !server->buffers)
+	if (!server->buffers)
 		goto fail;
+	if (config->control_dir) {
+		server->control_dir = strdup(config->control_dir);
+		server->shm = shm_stats_new(config->log);
+		if (!server->control_dir)
+			goto fail;
+	}
 	completions_init(&server->completions, server->loop);
 	server->idle.fn = idle_too_long;
 	server->idle.arg = server;
-	server->shm = shm_stats_new(config->log);
 	if (config->idle_timeout_s)
 		loop_timer_set(server->loop, &server->idle, config->idle_timeout_s * 1000ull);
 	*out = server;

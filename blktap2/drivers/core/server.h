@@ -26,7 +26,7 @@ struct tapdisk_type {
 
 struct tapdisk_config {
 	const char *io_engine;            /* NULL: the best one */
-	const char *control_dir;          /* absolute */
+	const char *control_dir;          /* absolute; NULL: nobody else is to see the disks */
 	const struct tapdisk_type *types; /* ended by a NULL handle; borrowed */
 	struct tlog *log;                 /* borrowed */
 	unsigned idle_timeout_s; /* leave when no disk was attached for so long; 0: never */
@@ -56,7 +56,8 @@ void *tapdisk_server_arg(const struct tapdisk_server *server); /* config.arg */
  */
 
 /*
- * Bring minor, whose marker exists, under this process.  Returns 0, -EEXIST attached already,
+ * Bring minor, whose marker exists, under this process; without a control directory there are no
+ * markers.  Returns 0, -EEXIST attached already,
  * -EINVAL bad number, -ENOENT no marker, -EBUSY marker locked by another, -EAGAIN too many or
  * leaving.
  */
