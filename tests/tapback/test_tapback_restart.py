@@ -25,16 +25,21 @@ class Tapback(Case):
         self.stop_tapback(sig)
         self.start_tapback()
 
+    def adopt(self, sig, asked):
+        """Until the tapdisk has been asked for its rings, and the answer has been seen."""
+        self.restart(sig)
+        self.tapdisk.wait(lambda: self.tapdisk.calls.count(14) == asked)
+        self.barrier()
+
     def test_adoption(self):
         self.start_tapback()
         self.connect(1)
         self.barrier()
-        for sig in signal.SIGTERM, signal.SIGKILL:
-            self.assert_unwritten(lambda sig=sig: self.restart(sig))
+        for asked, sig in enumerate((signal.SIGTERM, signal.SIGKILL), 2):
+            self.assert_unwritten(lambda sig=sig, asked=asked: self.adopt(sig, asked))
             self.assert_connected(1)
         self.assertEqual(self.tapdisk.calls.count(CONNECT), 1)
         self.assertEqual(self.tapdisk.calls.count(DISCONNECT), 0)
-        self.tapdisk.wait(lambda: self.tapdisk.calls.count(14) == 3)
         self.remove(1)
         self.guest(1, state=6)
         self.wait_state(1, XVDA, 6)
