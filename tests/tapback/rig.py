@@ -69,6 +69,8 @@ class Case(unittest.TestCase):
             self.assertEqual(status, 0 if sig == signal.SIGTERM else -sig, self.log())
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ''
         with open(self.log_path, encoding='utf-8', errors='replace') as log:
             return log.read()
 

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line, the process and its neighbours: other instances, the service manager, monitors,
+other toolstacks."""
+import fcntl
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import unittest
+
+import rig
+from rig import Case, TAPBACK, TOP, XVDA, backend, frontend
+
+MANUAL = os.path.join(TOP, 'blktap2/daemon/tapback.8')
+
+
+def ask(*options, env=None):
+    return subprocess.run([TAPBACK, *options], env=env, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+
+class CommandLine(unittest.TestCase):
+    def test_help_and_version(self):
+        for option in '-h', '--help':
+            got = ask(option)
+            self.assertEqual((got.returncode, got.stderr), (0, ''))
+            self.assertTrue(got.stdout.startswith('usage: tapback '))
+        for option in '-V', '--version':
+            got = ask(option)
+            self.assertEqual((got.returncode, got.stderr), (0, ''))
+            self.assertRegex(got.stdout, r'\Atapback \S+\n\Z')
+
+    def test_wrong(self):
+        wrong = (['-q'], ['--nonsense'], ['operand'], ['-n'], ['-n', ''], ['-n', 'a/b'],
+                 ['-n', 'x' * 32], ['--name=ä'], ['-x'], ['-x', '-1'], ['-x', '32752'], ['-x', '1x'],
+                 ['-m', 'xend'], ['-m'], ['--max-queues', '0'], ['--max-queues', '17'],
+                 ['--max-queues=x'], ['--max-ring-order', '5'], ['--max-ring-order'], ['-p', ''],
+                 ['-p'], ['-c', ''], ['-d', '-d', 'x'])
+        for options in wrong:
+            with self.subTest(options=options):
+                got = ask(*options)
+                self.assertEqual((got.returncode, got.stdout), (22, ''))
+                self.assertIn('usage: tapback ', got.stderr)
+
+    def test_manual_has_every_option(self):
+        with open(MANUAL, encoding='utf-8') as manual:
+            page = manual.read()
+        text = ask('--help').stdout
+        options = re.findall(r'^  (-\w)?(?:, )?(--[\w-]+)?', text, re.M)
+        self.assertGreater(len(options), 10)
+        for short, long in options:
+            words = [word[1:] for word in (short, long) if word]
+            for word in words:
+                self.assertRegex(page, r'(?m)^\.It Fl (?:.* Fl |)%s\b' % re.escape(word))
+
+
+class Instances(Case):
+    def test_only_one(self):
+        self.start_tapback()
+        got = ask('-d', env=self.env)
+        self.assertEqual(got.returncode, 16)
+        self.assertIn('another tapback serves vbd3', got.stderr)
+        self.assertEqual(ask(env=self.env).returncode, 16)
+        self.assertTrue(stat.S_ISSOCK(os.stat(self.tmp + '/tapback.master').st_mode))
+        self.stop_tapback()
+        self.assertFalse(os.path.exists(self.tmp + '/tapback.master'))
+        self.start_tapback()
+
+    def test_killed_one_is_none(self):
+        self.start_tapback()
+        self.stop_tapback(signal.SIGKILL)
+        self.start_tapback()
+
+    def test_another_name(self):
+        self.start_tapback()
+        with subprocess.Popen([TAPBACK, '-d', '-n', 'other'], env=self.env,
+                              stderr=subprocess.DEVNULL) as other:
+            path = backend(1, kind='other')
+            self.introduce(1)
+            self.xs.write(frontend(1) + '/state', 1)
+            self.xs.write_all(path, {'frontend': frontend(1), 'frontend-id': 1, 'online': 1,
+                                     'state': 1, 'mode': 'w'})
+            self.xs.wait_value(path + '/state', '2')
+            other.terminate()
+        self.assertEqual(other.returncode, 0)
+
+    def test_one_domain(self):
+        self.tapback = subprocess.Popen([TAPBACK, '-d', '-x', '7'], env=self.env,
+                                        stderr=subprocess.DEVNULL)
+        self.add(8)
+        self.add(7)
+        self.wait_state(7, XVDA, 2)
+        self.add(7, 51728)
+        self.wait_state(7, 51728, 2)
+        self.assertEqual(self.node(8, 'state'), '1')
+        self.xs.rm('/local/domain/0/backend/vbd3/7')
+        self.add(7)
+        self.wait_state(7, XVDA, 2)
+
+    def test_background(self):
+        pidfile = self.tmp + '/pid'
+        env = dict(self.env)
+        got = ask('-p', pidfile, env=env)
+        self.assertEqual((got.returncode, got.stdout, got.stderr), (0, '', ''))
+        with open(pidfile, encoding='ascii') as file:
+            pid = int(file.read())
+            with self.assertRaises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        try:
+            self.barrier()
+            self.assertEqual(os.readlink('/proc/%d/cwd' % pid), '/')
+            for fd in range(3):
+                self.assertEqual(os.readlink('/proc/%d/fd/%d' % (pid, fd)), '/dev/null')
+            with open('/proc/%d/status' % pid, encoding='ascii') as status:
+                status = status.read()
+            self.assertRegex(status, r'CapEff:\s0+\n')
+            self.assertRegex(status, r'Umask:\s0077\n')
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        lock = os.open(self.tmp + '/tapback.vbd3.lock', os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it has ended
+        os.close(lock)
+        self.assertFalse(os.path.exists(pidfile))
+
+    def test_pidfile_that_cannot_be(self):
+        got = ask('-p', self.tmp + '/no/such/file', env=self.env)
+        self.assertEqual(got.returncode, 2)
+        self.assertIn('/no/such/file', got.stderr)
+
+    def test_examples_of_the_manual(self):
+        with open(MANUAL, encoding='utf-8') as manual:
+            examples = re.findall(r'^\.Dl # tapback ?(.*)$', manual.read(), re.M)
+        self.assertEqual(len(examples), 3)
+        for example in examples:
+            options = example.split()
+            kind = options[options.index('-n') + 1] if '-n' in options else 'vbd3'
+            with subprocess.Popen([TAPBACK, '-d', *options], env=self.env,
+                                  stderr=subprocess.DEVNULL) as tapback:
+                path = backend(1, kind=kind)
+                self.introduce(1)
+                self.xs.write(frontend(1) + '/state', 1)
+                self.xs.write_all(path, {'frontend': frontend(1), 'frontend-id': 1, 'online': 1,
+                                         'state': 1})
+                self.xs.wait_value(path + '/state', '2')
+                if kind == 'test':
+                    self.assertEqual(self.xs.get(path + '/max-ring-pages'), '1')
+                    self.assertEqual(self.xs.get(path + '/multi-queue-max-queues'), '1')
+                tapback.terminate()
+            self.assertEqual(tapback.returncode, 0)
+            self.xs.rm(path)
+
+
+class Manager(Case):
+    def test_told_when_ready_and_alive(self):
+        for name in self.tmp + '/notify', '@tapback-%d' % os.getpid():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.bind(name.replace('@', '\0'))
+                manager.settimeout(60)
+                self.env.update(NOTIFY_SOCKET=name, WATCHDOG_USEC='30000')
+                self.add(1)
+                self.start_tapback()
+                words = [manager.recv(100) for _ in range(3)]
+                self.assertEqual(set(words), {b'READY=1', b'WATCHDOG=1'})
+                self.assertEqual(self.node(1, 'state'), '2', 'looked at before')
+                self.tapback.terminate()
+                while manager.recv(100) != b'STOPPING=1':
+                    pass
+                self.stop_tapback()
+
+    def test_unit(self):
+        with open(os.path.join(rig.BUILD, 'blktap2/daemon/tapback.service'),
+                  encoding='utf-8') as unit:
+            lines = unit.read().splitlines()
+        for line in 'Type=notify', 'Restart=always', 'KillMode=process', 'RestartSec=1':
+            self.assertIn(line, lines)
+        start = [line for line in lines if line.startswith('ExecStart=')]
+        self.assertRegex(start[0], r'\AExecStart=/.*/tapback -d\Z')
+
+    def test_signals(self):
+        self.start_tapback()
+        self.connect(1)
+        self.tapback.send_signal(signal.SIGUSR1)
+        self.barrier()
+        self.assertRegex(self.log(), r'dump: domid 1 devid 51712 own 4 frontend [34] online 1 '
+                         r'hotplug 1 pid %d minor 3 queues 1 ' % self.tapdisk.pid)
+        with open(self.tmp + '/conf', 'w', encoding='ascii') as conf:
+            conf.write('tapback-max-queues = 2\ntapback-barrier = 0\n')
+        self.tapback.send_signal(signal.SIGHUP)
+        self.barrier()
+        self.add(2)
+        self.wait_state(2, XVDA, 2)
+        self.assertEqual(self.node(2, 'multi-queue-max-queues'), '2')
+        self.assertEqual(self.node(2, 'feature-barrier'), '0')
+        self.assert_connected(1)
+
+    def test_no_barrier(self):
+        self.start_tapback('-b', '--max-queues=1', '--max-ring-order', '0')
+        self.connect(1)
+        self.assertEqual(self.node(1, 'feature-barrier'), '0')
+        self.assertEqual(self.node(1, 'feature-flush-cache'), '1')
+        self.assertEqual(self.node(1, 'multi-queue-max-queues'), '1')
+        self.assertEqual(self.node(1, 'max-ring-page-order'), '0')
+
+
+class Monitors(Case):
+    """xentop reads /dev/shm/td3-<kthread-pid>/vbd-<domid>-<devid>."""
+
+    def setUp(self):
+        super().setUp()
+        self.pages = '/dev/shm/td3-%d' % self.tapdisk.pid
+        os.mkdir(self.pages, 0o700)
+        self.addCleanup(os.rmdir, self.pages)
+        self.page = self.pages + '/vdi-3'
+        with open(self.page, 'wb') as page:
+            page.write(struct.pack('=IIQQ', 1, 0, 0, 4711).ljust(4096, b'\0'))
+        self.addCleanup(os.unlink, self.page)
+        self.shown = self.pages + '/vbd-1-51712'
+
+    def test_shown_while_connected(self):
+        self.start_tapback()
+        self.connect(1)
+        self.assertEqual(self.node(1, 'kthread-pid'), str(self.tapdisk.pid))
+        with open(self.shown, 'rb') as page:
+            self.assertEqual(struct.unpack('=IIQQ', page.read(24)), (1, 0, 0, 4711))
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        self.assertFalse(os.path.exists(self.shown))
+
+    def test_page_of_the_tapdisk(self):
+        """One that the tapdisk itself has made for the ring stays what it is."""
+        with open(self.shown, 'wb') as page:
+            page.write(b'own')
+        self.addCleanup(os.unlink, self.shown)
+        self.start_tapback()
+        self.connect(1)
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        with open(self.shown, 'rb') as page:
+            self.assertEqual(page.read(), b'own')
+
+
+class Xapi(Case):
+    options = '-m', 'xapi'
+
+    def barrier(self):
+        self.barriers += 1
+        self.introduce(999)
+        self.add(999, self.barriers, **{'hotplug-status': 'connected'})
+        self.wait_state(999, self.barriers, 2)
+
+    def lock_minor(self, minor):
+        os.makedirs(self.run + '/tapdisk', 0o700, exist_ok=True)
+        marker = os.open('%s/tapdisk/tapdisk-%d' % (self.run, minor), os.O_CREAT | os.O_RDWR)
+        self.addCleanup(os.close, marker)
+        fcntl.flock(marker, fcntl.LOCK_EX)
+
+    def test_offer_waits_for_hotplug(self):
+        self.start_tapback()
+        self.add(1)
+        self.barrier()
+        self.assertEqual(self.node(1, 'state'), '1')
+        self.hotplug(1)
+        self.wait_state(1, XVDA, 2)
+        self.guest(1, ring__ref=8, event__channel=9, state=3)
+        self.wait_state(1, XVDA, 4)
+        self.assertEqual(self.tapdisk.rings[1, XVDA]['proto'], 2, 'x86_32 unless it is said')
+
+    def test_path_after_status(self):
+        self.start_tapback()
+        self.add(1, **{'hotplug-status': 'connected'})
+        self.wait_state(1, XVDA, 2)
+        self.ring(1)
+        self.hotplug(1)
+        self.wait_state(1, XVDA, 4)
+
+    def test_physical_device(self):
+        self.lock_minor(3)
+        self.start_tapback()
+        self.add(1, **{'physical-device': '0:3', 'hotplug-status': 'connected'})
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+        self.add(2, **{'physical-device': '8:3', 'hotplug-status': 'connected'})
+        self.ring(2)
+        self.wait_state(2, XVDA, 2)
+        self.barrier()
+        self.assertEqual(self.node(2, 'state'), '2', 'a device of another driver')
+
+    def test_physical_device_too_early(self):
+        self.start_tapback()
+        self.add(1, **{'physical-device': '0:3', 'hotplug-status': 'connected'})
+        self.ring(1)
+        self.wait_state(1, XVDA, 2)
+        self.barrier()
+        self.lock_minor(3)
+        self.wait_state(1, XVDA, 4)
+
+    def test_state_of_the_toolstack(self):
+        """What others write there closes nothing: the guest does, or online."""
+        self.start_tapback()
+        self.add(1)
+        self.hotplug(1)
+        self.wait_state(1, XVDA, 2)
+        self.guest(1, state=2)
+        self.xs.write(backend(1) + '/state', 5)
+        self.barrier()
+        self.assertEqual(self.node(1, 'state'), '5')
+        self.xs.write(backend(1) + '/online', 0)
+        self.wait_state(1, XVDA, 6)
+
+    def test_remove_backend(self):
+        self.start_tapback('-m', 'xapi', '--remove-backend')
+        for domid, online in (1, 0), (2, 1):
+            self.connect_xapi(domid)
+            self.xs.write(backend(domid) + '/online', online)
+            self.xs.rm(frontend(domid))
+            self.xs.wait_value(backend(domid) + '/state', None if not online else '6')
+        self.assertEqual(self.tapdisk.rings, {})
+
+    def connect_xapi(self, domid):
+        self.add(domid)
+        self.hotplug(domid)
+        self.wait_state(domid, XVDA, 2)
+        self.ring(domid)
+        self.wait_state(domid, XVDA, 4)
+        self.guest(domid, state=4)
+
+    def test_auto(self):
+        self.start_tapback('-m', 'auto')
+        self.add(1)
+        self.wait_state(1, XVDA, 2)
+        self.xs.write(backend(2) + '/sm-data', '')
+        self.add(2)
+        self.barrier()
+        self.assertEqual(self.node(2, 'state'), '1')
+        self.hotplug(2)
+        self.wait_state(2, XVDA, 2)
+
+
+if __name__ == '__main__':
+    unittest.main()
