@@ -386,10 +386,8 @@ device_look(struct device *device)
 	if (is_braked(device))
 		return;
 	err = see(device, &why);
-	if (err == -EINVAL)
-		err = idle(device, &why);
 	if (err) {
-		settle(device, err);
+		settle(device, err == -EINVAL ? idle(device, &why) : err);
 		return;
 	}
 	reaction = state_react(&device->view);

@@ -13,7 +13,7 @@
 
 #include "common/reason.h"
 
-#define RING_QUEUES_MAX 16
+#define RING_QUEUES_MAX 8 /* of a ring */
 #define RING_PAGES_MAX (1u << TAPDISK_RING_MAX_ORDER)
 
 /* As in messages to a tapdisk. */

@@ -271,7 +271,7 @@ START_TEST(the_command_line_goes_before_the_file)
 
 	write_file(path, "# a comment\n\n tapback-mode = xapi # as it is\ntapback-max-queues=2\n"
 			 "tapback-max-ring-order = 0\ntapback-barrier = 0\ncontrol-dir = /x\n"
-			 "tapback-max-queues = 17\nnonsense\ntapback-mode = xend\n");
+			 "tapback-max-queues = 9\nnonsense\ntapback-mode = xend\n");
 	from = given(path, NULL);
 	ck_assert_int_eq(tb_options_read(&options, &from, count_line, &wrong), 0);
 	ck_assert_int_eq(wrong, 3);

@@ -122,6 +122,7 @@ class Hostile(Case):
             self.xs.watch(backend(1, devid) + '/error', 'error')
             while not self.node(1, 'error', devid):
                 self.xs.event()
+            self.barrier()
             self.assertEqual(self.node(1, 'state', devid), '1')
             self.xs.write_all(backend(1, devid),
                               {'frontend': frontend(1, devid), 'frontend-id': 1})

@@ -36,7 +36,7 @@ class CommandLine(unittest.TestCase):
     def test_wrong(self):
         wrong = (['-q'], ['--nonsense'], ['operand'], ['-n'], ['-n', ''], ['-n', 'a/b'],
                  ['-n', 'x' * 32], ['--name=ä'], ['-x'], ['-x', '-1'], ['-x', '32752'], ['-x', '1x'],
-                 ['-m', 'xend'], ['-m'], ['--max-queues', '0'], ['--max-queues', '17'],
+                 ['-m', 'xend'], ['-m'], ['--max-queues', '0'], ['--max-queues', '9'],
                  ['--max-queues=x'], ['--max-ring-order', '5'], ['--max-ring-order'], ['-p', ''],
                  ['-p'], ['-c', ''], ['-d', '-d', 'x'])
         for options in wrong:
