@@ -209,8 +209,9 @@ devices_scan(struct tapback *tapback)
 {
 	int err = store_watch(tapback->store, tapback->base, BASE_TOKEN);
 
-	if (!err)
-		err = store_watch(tapback->store, DOMAINS, DOMAINS);
+	/* Not everybody may know: a driver domain learns of a guest's end from the toolstack. */
+	if (!err && store_watch(tapback->store, DOMAINS, DOMAINS) == -EPIPE)
+		err = -EPIPE;
 	each(tapback, -1, look_anew);
 	return err ? err : scan_all(tapback);
 }

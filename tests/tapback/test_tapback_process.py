@@ -12,6 +12,7 @@ import subprocess
 import unittest
 
 import rig
+import xenstore
 from rig import Case, TAPBACK, TOP, XVDA, backend, frontend
 
 MANUAL = os.path.join(TOP, 'blktap2/daemon/tapback.8')
@@ -240,6 +241,42 @@ class Monitors(Case):
         self.wait_state(1, XVDA, 6)
         with open(self.shown, 'rb') as page:
             self.assertEqual(page.read(), b'own')
+
+
+class DriverDomain(Case):
+    """tapback in a domain without privileges, which serves another one."""
+
+    def test_serves_a_guest(self):
+        host, guest = 5, 1
+        self.introduce(host)
+        self.introduce(guest)
+        there = '/local/domain/%d/backend/vbd3/%d/%d' % (host, guest, XVDA)
+        inside = self.guests[host]
+        self.xs.mkdir('/local/domain/%d' % host)
+        self.xs.set_perms('/local/domain/%d' % host, 'n%d' % host)
+        self.env['XENSTORED_PATH'] = '%s.%d' % (self.xenstored.path, host)
+        with open(self.log_path, 'a', encoding='utf-8') as log:
+            self.tapback = subprocess.Popen([TAPBACK, '-d'], env=self.env, stderr=log)
+        tx = self.xs.start()
+        for path, owner, reader in (there, host, guest), (frontend(guest), guest, host):
+            self.xs.mkdir(path, tx)
+            self.xs.ask(xenstore.SET_PERMS, path, 'n%d' % owner, 'r%d' % reader, tx=tx)
+        self.xs.write(frontend(guest) + '/state', 1, tx)
+        for name, value in {'frontend': frontend(guest), 'frontend-id': guest, 'online': 1,
+                            'state': 1, 'mode': 'w'}.items():
+            self.xs.write('%s/%s' % (there, name), value, tx)
+        self.xs.end(tx)
+        self.xs.wait_value(there + '/state', '2')
+        self.assertEqual(self.xs.perms(there + '/max-ring-pages'), ['n5', 'r1'])
+        inside.write('backend/vbd3/1/51712/physical-device-path',
+                     '%s/nbd%d.3' % (self.run, self.tapdisk.pid))
+        inside.write('backend/vbd3/1/51712/hotplug-status', 'connected')
+        self.ring(guest)
+        self.xs.wait_value(there + '/state', '4')
+        self.xs.write_all(there, {'online': 0, 'state': 5})
+        self.guest(guest, state=6)
+        self.xs.wait_value(there + '/state', '6')
+        self.assertEqual(self.tapdisk.rings, {})
 
 
 class Xapi(Case):
