@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,7 +239,7 @@ open_queue(struct ublk_state *state)
 	char node[32];
 	void *map;
 
-	snprintf(node, sizeof(node), "/dev/ublkc%u", state->number);
+	snprintf(node, sizeof(node), UBLK_QUEUE_NODE, state->number);
 	state->queue = open(node, O_RDWR | O_CLOEXEC);
 	if (state->queue < 0)
 		return -errno;
@@ -336,19 +335,30 @@ look_at_other(struct ublk_state *state)
 		add(state, UBLK_ANY_DEVICE);
 }
 
-/* It is looked at, and then deleted, or left alone. */
+/* It has no disk, and nobody serves it: a server would have it open, and there can be only one. */
+static bool
+is_abandoned(const struct ublk_state *state)
+{
+	AUTO_CLOSE int fd = -1;
+	char node[32];
+
+	if (state->info.state != UBLK_DEAD)
+		return false;
+	snprintf(node, sizeof(node), UBLK_QUEUE_NODE, state->asked);
+	fd = open(node, O_RDWR | O_CLOEXEC);
+	return fd >= 0;
+}
+
+/* It was looked at, or deleted. */
 static void
 other_done(struct ublk_state *state, uint32_t op, int result)
 {
-	bool is_dead = state->info.state == UBLK_DEAD && state->info.pid > 0 &&
-		       kill(state->info.pid, 0) < 0 && errno == ESRCH;
+	bool was_deleted = op == UBLK_DEL_DEV && !result;
 
-	if (op == UBLK_GET_INFO && !result && is_dead) {
-		if (queue_control(state, UBLK_DEL_DEV, NULL, 0, 0))
-			add(state, UBLK_ANY_DEVICE);
-	} else {
-		add(state, op == UBLK_DEL_DEV && !result ? state->asked : UBLK_ANY_DEVICE);
-	}
+	if (op == UBLK_GET_INFO && !result && is_abandoned(state) &&
+	    queue_control(state, UBLK_DEL_DEV, NULL, 0, 0) == 0)
+		return;
+	add(state, was_deleted ? state->asked : UBLK_ANY_DEVICE);
 }
 
 static void

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 
 #define UBLK_CONTROL_NODE "/dev/ublk-control"
+#define UBLK_QUEUE_NODE "/dev/ublkc%u"
 
 /* ---- control ---- */
 
