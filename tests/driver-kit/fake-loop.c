@@ -206,6 +206,8 @@ loop_queue_tiocb(struct loop *loop, struct tiocb *tiocb, uint64_t eof_zero)
 	pending->eof_zero = eof_zero;
 	if (control->fail_at > 0 && --control->fail_at == 0)
 		pending->inject = control->fail_with;
+	if (control->on_queued)
+		control->on_queued(control->arg, tiocb);
 }
 
 unsigned
@@ -259,11 +261,18 @@ perform(struct loop *loop, const struct pending *pending)
 static void
 complete(struct loop *loop, struct pending *pending)
 {
+	struct fake_control *control = &loop->control;
 	struct tiocb *tiocb = pending->tiocb;
+	int err;
 
 	if (tiocb) {
 		loop->tiocbs--;
-		tiocb->cb(tiocb->arg, tiocb, perform(loop, pending));
+		control->performing = true;
+		err = perform(loop, pending);
+		control->performing = false;
+		if (control->on_performed)
+			control->on_performed(control->arg, tiocb, err);
+		tiocb->cb(tiocb->arg, tiocb, err);
 	} else {
 		pending->done(pending->arg, pending->fn(pending->arg));
 	}

@@ -7,7 +7,10 @@
 #ifndef TESTS_DRIVER_KIT_FAKE_LOOP_H
 #define TESTS_DRIVER_KIT_FAKE_LOOP_H
 
+#include <stdbool.h>
+
 struct loop;
+struct tiocb;
 
 struct fake_control {
 	unsigned seed;
@@ -17,6 +20,12 @@ struct fake_control {
 	long queued;     /* operations queued so far */
 	long unsynced;   /* writes that ended since the last fsync of any descriptor */
 	int out_of_work; /* so many loop_work calls are refused */
+
+	/* Told of each operation when it is queued, and when it was performed.  May be NULL. */
+	void (*on_queued)(void *arg, const struct tiocb *tiocb);
+	void (*on_performed)(void *arg, const struct tiocb *tiocb, int err);
+	void *arg;
+	bool performing; /* the loop is making the calls of an operation */
 };
 
 struct fake_control *fake_control(struct loop *loop);
