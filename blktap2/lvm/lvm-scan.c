@@ -1,147 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The answers of vgs(8) and lvs(8), taken apart.
- *
- * Both print lines of words between blanks: vgs one for each physical volume of the group, lvs one
- * for each segment of each logical volume.
+ * A volume group, as vgs(8) and lvs(8) describe it.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/checked.h"
 #include "common/cleanup.h"
 #include "lvm/command.h"
+#include "lvm/lvm-parse.h"
 #include "lvm/lvm-util.h"
-
-#define WORDS_MAX 8
-#define VGS_WORDS 6       /* vg_name vg_extent_size lv_count pv_count pv_name pe_start */
-#define LVS_WORDS 7       /* lv_name lv_size segtype seg_count seg_start seg_size devices */
-#define COUNT_MAX 1000000 /* volumes of a group */
-
-/* ---- words ------------------------------------------------------------------------------------
- */
-
-/* A name as LVM allows it; and none that a program would take for an option. */
-static bool
-is_name(const char *name)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789+_.-";
-
-	return *name && *name != '-' && name[strspn(name, allowed)] == '\0' &&
-	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
-/* The next line of *text, which is cut there; NULL: no more. */
-static char *
-next_line(char **text)
-{
-	char *line = *text;
-	char *end;
-
-	if (!line || !*line)
-		return NULL;
-	end = strchr(line, '\n');
-	if (end)
-		*end = '\0';
-	*text = end ? end + 1 : NULL;
-	return line;
-}
-
-/* Cut line into words.  Returns how many there are, WORDS_MAX + 1 for more than fit. */
-static int
-split(char *line, char *words[WORDS_MAX])
-{
-	static const char blanks[] = " \t";
-	int count = 0;
-
-	for (line += strspn(line, blanks); *line; line += strspn(line, blanks)) {
-		if (count == WORDS_MAX)
-			return WORDS_MAX + 1;
-		words[count++] = line;
-		line += strcspn(line, blanks);
-		if (*line)
-			*line++ = '\0';
-	}
-	return count;
-}
-
-static int
-parse_number(const char *text, const char **end, uint64_t *value)
-{
-	unsigned long long number;
-	char *stop;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	number = strtoull(text, &stop, 10);
-	if (errno)
-		return -EINVAL;
-	*end = stop;
-	*value = number;
-	return 0;
-}
-
-static int
-whole_number(const char *text, uint64_t *value)
-{
-	const char *end;
-
-	return parse_number(text, &end, value) || *end ? -EINVAL : 0;
-}
-
-static int
-nonsense(struct reason *why, const char *program, const char *what)
-{
-	return reason(why, -EINVAL, "%s: an answer that makes no sense: %s", program, what);
-}
-
-/* ---- vgs --------------------------------------------------------------------------------------
- */
-
-/* One more zeroed element at the end of *array; *count is of elements of size bytes. */
-static void *
-append(void *array, int *count, size_t size)
-{
-	char **at = array;
-	char *bigger;
-
-	if (*count == COUNT_MAX)
-		return NULL;
-	/* Room doubles at the powers of two. */
-	if (!(*count & (*count - 1))) {
-		bigger = reallocarray(*at, *count ? (size_t)*count * 2 : 1, size);
-		if (!bigger)
-			return NULL;
-		*at = bigger;
-	}
-	return memset(*at + (size_t)(*count)++ * size, 0, size);
-}
-
-static int
-add_pv(struct vg *vg, char *words[], struct reason *why)
-{
-	uint64_t extent_size, lvs, pvs, start;
-	struct pv *pv;
-
-	if (strcmp(words[0], vg->name) != 0)
-		return nonsense(why, "vgs", "another group");
-	if (whole_number(words[1], &extent_size) || whole_number(words[2], &lvs) ||
-	    whole_number(words[3], &pvs) || whole_number(words[5], &start))
-		return nonsense(why, "vgs", "no number where one belongs");
-	if (!extent_size || words[4][0] != '/')
-		return nonsense(why, "vgs", "no extents, or no device");
-	vg->extent_size = extent_size;
-	pv = append(&vg->pvs, &vg->pv_cnt, sizeof(*pv));
-	if (!pv)
-		return -ENOMEM;
-	pv->name = strdup(words[4]);
-	pv->start = start;
-	return pv->name ? 0 : -ENOMEM;
-}
 
 static int
 scan_pvs(struct vg *vg, struct reason *why)
@@ -155,99 +24,9 @@ scan_pvs(struct vg *vg, struct reason *why)
 			 "--unbuffered",
 			 NULL };
 	AUTO_FREE char *output = NULL;
-	char *words[WORDS_MAX], *rest, *line;
-	int count, err;
+	int err = command_output(argv, &output, why);
 
-	err = command_output(argv, &output, why);
-	for (rest = output; !err && (line = next_line(&rest));) {
-		count = split(line, words);
-		if (count == VGS_WORDS)
-			err = add_pv(vg, words, why);
-		else if (count)
-			err = nonsense(why, "vgs", "a line of other words");
-	}
-	if (!err && !vg->pv_cnt)
-		err = nonsense(why, "vgs", "no physical volume");
-	return err;
-}
-
-/* ---- lvs --------------------------------------------------------------------------------------
- */
-
-/* "/dev/sdb(100)": the device, and the extent where the segment begins. */
-static int
-parse_device(const char *text, struct lv_segment *segment)
-{
-	const char *paren = strrchr(text, '(');
-	const char *end;
-
-	if (!paren || paren == text || strchr(text, ',') ||
-	    parse_number(paren + 1, &end, &segment->pe_start) || strcmp(end, ")") != 0)
-		return -EINVAL;
-	segment->device = strndup(text, (size_t)(paren - text));
-	return segment->device ? 0 : -ENOMEM;
-}
-
-/* Where the volume begins.  Only of linear segments more is known than that they are there. */
-static int
-set_first(const struct vg *vg, struct lv *lv, char *words[], int count, uint64_t bytes)
-{
-	struct lv_segment *segment = &lv->first_segment;
-	int err = -EINVAL;
-
-	free(segment->device);
-	*segment = (struct lv_segment){ 0 };
-	if (count == LVS_WORDS && strcmp(words[2], "linear") == 0) {
-		segment->pe_size = bytes / vg->extent_size;
-		err = parse_device(words[6], segment);
-	}
-	if (!err) {
-		segment->type = LVM_SEG_TYPE_LINEAR;
-		return 0;
-	}
-	if (err == -ENOMEM)
-		return err;
-	*segment = (struct lv_segment){ .device = strdup("unknown") };
-	return segment->device ? 0 : -ENOMEM;
-}
-
-/* The volume of that name: its lines follow each other. */
-static struct lv *
-find_or_add(struct vg *vg, const char *name, bool *is_new)
-{
-	struct lv *lv = vg->lv_cnt ? &vg->lvs[vg->lv_cnt - 1] : NULL;
-
-	*is_new = !lv || strcmp(lv->name, name) != 0;
-	if (!*is_new)
-		return lv;
-	lv = append(&vg->lvs, &vg->lv_cnt, sizeof(*lv));
-	if (!lv)
-		return NULL;
-	lv->name = strdup(name);
-	return lv->name ? lv : NULL;
-}
-
-/* The last word, the devices, is missing where a segment has none. */
-static int
-add_segment(struct vg *vg, char *words[], int count, struct reason *why)
-{
-	uint64_t size, segments, start, bytes;
-	struct lv *lv;
-	bool is_new;
-
-	if (!is_name(words[0]))
-		return nonsense(why, "lvs", "a name with characters that LVM does not allow");
-	if (whole_number(words[1], &size) || whole_number(words[3], &segments) ||
-	    whole_number(words[4], &start) || whole_number(words[5], &bytes))
-		return nonsense(why, "lvs", "no number where one belongs");
-	lv = find_or_add(vg, words[0], &is_new);
-	if (!lv)
-		return -ENOMEM;
-	lv->size = size;
-	lv->segments = segments;
-	if (is_new || start == 0)
-		return set_first(vg, lv, words, start == 0 ? count : 0, bytes);
-	return 0;
+	return err ? err : lvm_parse_pvs(vg, output, why);
 }
 
 static int
@@ -262,22 +41,10 @@ scan_lvs(struct vg *vg, struct reason *why)
 			 "--unbuffered",
 			 NULL };
 	AUTO_FREE char *output = NULL;
-	char *words[WORDS_MAX], *rest, *line;
-	int count, err;
+	int err = command_output(argv, &output, why);
 
-	err = command_output(argv, &output, why);
-	for (rest = output; !err && (line = next_line(&rest));) {
-		count = split(line, words);
-		if (count == LVS_WORDS || count == LVS_WORDS - 1)
-			err = add_segment(vg, words, count, why);
-		else if (count)
-			err = nonsense(why, "lvs", "a line of other words");
-	}
-	return err;
+	return err ? err : lvm_parse_lvs(vg, output, why);
 }
-
-/* ---- the group --------------------------------------------------------------------------------
- */
 
 int
 lvm_scan_vg(const char *name, struct vg *vg, struct reason *why)
@@ -285,7 +52,7 @@ lvm_scan_vg(const char *name, struct vg *vg, struct reason *why)
 	int err;
 
 	*vg = (struct vg){ 0 };
-	if (!is_name(name))
+	if (!lvm_is_name(name))
 		return reason(why, -EINVAL, "%s: not the name of a volume group", name);
 	vg->name = strdup(name);
 	if (!vg->name)
