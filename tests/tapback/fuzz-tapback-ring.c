@@ -29,6 +29,8 @@ parse_all(const char *text)
 	assert(strlen(escape(text, shown, sizeof(shown))) < sizeof(shown));
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
