@@ -17,7 +17,7 @@
 #include "tests/crash/record.h"
 
 #define FLIGHT 6
-#define DEFAULT_STATES 300
+#define DEFAULT_STATES 150
 #define CHOSEN_EVERY 40 /* states between those that dear checks look at */
 
 static void
@@ -41,6 +41,9 @@ crash_run_begin(struct crash_run *run, const char *handle)
 	run->seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 	run->kit.seed = run->seed;
 	run->guest.next_number = 1;
+	/* Thousands of files are made and emptied: best in memory. */
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0);
 	run->kit.types = tapdisk_disktype_table();
 	for (run->kit.type = run->kit.types; strcmp(run->kit.type->handle, handle) != 0;
 	     run->kit.type++)
@@ -157,11 +160,17 @@ submit(struct crash_run *run, struct guest_request *request, int op, uint64_t se
 	vbd_submit(run->kit.vbd, &request->req);
 }
 
-static int
-await(struct crash_run *run, struct guest_request *request)
+static void
+wait_for(struct crash_run *run, const struct guest_request *request)
 {
 	while (!request->ended)
 		loop_turn(tapdisk_server_loop(run->kit.server), 0);
+}
+
+static int
+await(struct crash_run *run, struct guest_request *request)
+{
+	wait_for(run, request);
 	if (request->buf)
 		munmap(request->buf, request->bytes);
 	return request->err;
@@ -216,6 +225,9 @@ work_steps(struct crash_run *run, const struct crash_work *work)
 		for (i = 0; i < count; i++) {
 			int one = await(run, &requests[i]);
 
+			/* What cannot be discarded stays. */
+			if (one == -EOPNOTSUPP && requests[i].req.op == TD_OP_DISCARD)
+				one = 0;
 			err = err ? err : one;
 		}
 		if (!err && work->pauses && step == work->steps / 2) {
@@ -241,6 +253,55 @@ crash_run_holds(struct crash_run *run, uint64_t sector, uint64_t sectors, uint32
 		(struct guest_flush){ .begin = run->history.now++, .end = run->history.now++ };
 	if (number >= guest->next_number)
 		guest->next_number = number + 1;
+}
+
+bool
+crash_run_prepare(struct crash_run *run, const char *params, uint64_t sector, uint64_t sectors,
+		  uint32_t number)
+{
+	uint8_t *buf = aligned_alloc(4096, (((size_t)sectors << SECTOR_SHIFT) + 4095) & ~4095ul);
+	struct iovec iov = { buf, (size_t)sectors << SECTOR_SHIFT };
+	struct guest_request request = { .run = run, .write = run->guest.write_count };
+	int err;
+
+	must(buf != NULL, "buffer");
+	guest_fill(buf, sector, sectors, number);
+	crash_run_holds(run, sector, sectors, number);
+	request.req = (struct vbd_request){ .op = TD_OP_WRITE,
+					    .sector = sector,
+					    .sectors = sectors,
+					    .iov = &iov,
+					    .iovcnt = 1,
+					    .done = guest_request_done,
+					    .arg = &request };
+	err = kit_open_name(&run->kit, params, 0);
+	if (!err) {
+		vbd_submit(run->kit.vbd, &request.req);
+		err = await(run, &request);
+		err = err ? err : kit_close(&run->kit);
+	}
+	free(buf);
+	return !err || kit_fail(&run->kit, "%s: %s", params, strerror(-err));
+}
+
+bool
+crash_run_reads(struct crash_run *run, const char *params, uint64_t moment)
+{
+	struct guest_request request;
+	int err = kit_open_name(&run->kit, params, TD_OPEN_NO_O_DIRECT);
+	bool good = true;
+
+	if (err)
+		return kit_fail(&run->kit, "it cannot be opened: %s", strerror(-err));
+	submit(run, &request, TD_OP_READ, 0, run->sectors);
+	wait_for(run, &request);
+	if (request.err)
+		good = kit_fail(&run->kit, "it cannot be read: %s", strerror(-request.err));
+	else if (!guest_allows(&run->guest, moment, 0, run->sectors, request.buf))
+		good = kit_fail(&run->kit, "%s", run->guest.why);
+	munmap(request.buf, request.bytes);
+	err = kit_close(&run->kit);
+	return good && (!err || kit_fail(&run->kit, "it cannot be closed: %s", strerror(-err)));
 }
 
 bool
@@ -275,6 +336,7 @@ look_at(struct crash_run *run, const struct cut *cut, crash_check check)
 	static const char *const survivals[] = { "nothing", "everything", "a choice", "parts" };
 	char paths[HISTORY_FILES][256];
 	const char *at[HISTORY_FILES] = { NULL };
+	char text[sizeof(run->kit.why)];
 	const char *wrong;
 	int i;
 
@@ -285,13 +347,15 @@ look_at(struct crash_run *run, const struct cut *cut, crash_check check)
 	}
 	history_replay(&run->history, cut, at);
 	wrong = check(run, cut->moment, run->states++ % CHOSEN_EVERY == 0);
+	/* It may lie where the longer sentence will. */
+	snprintf(text, sizeof(text), "%s", wrong ? wrong : "");
 	return !wrong ||
 	       kit_fail(&run->kit,
 			"cut at moment %llu of %llu, of %u operations %s survives (mask %#llx, "
 			"seed %u): %s (CRASH_SEED=%u)",
 			(unsigned long long)cut->moment, (unsigned long long)run->history.now,
 			history_open_ops(&run->history, cut->moment), survivals[cut->survival],
-			(unsigned long long)cut->mask, cut->seed, wrong, run->seed);
+			(unsigned long long)cut->mask, cut->seed, text, run->seed);
 }
 
 /* All choices when there are few, and some of many. */

@@ -39,6 +39,16 @@ struct crash_work {
 /* The disk holds sectors of this write (number 0: nothing) before anything is recorded. */
 void crash_run_holds(struct crash_run *run, uint64_t sector, uint64_t sectors, uint32_t number);
 
+/* The same, and they are written: to params, which is opened and closed for it. */
+bool crash_run_prepare(struct crash_run *run, const char *params, uint64_t sector, uint64_t sectors,
+		       uint32_t number);
+
+/*
+ * Open params, as a cut has left it and for writing, read the whole disk, close: is it what the
+ * guest may find?  False with kit.why.
+ */
+bool crash_run_reads(struct crash_run *run, const char *params, uint64_t moment);
+
 /*
  * Open params, let a guest work, close, all of it recorded.  False when a request fails, which
  * none should.
