@@ -26,10 +26,9 @@ class FileLists(unittest.TestCase):
         cls.rpms = file_lists.of_rpms(SPEC)
 
     def each_once(self, lists, where):
-        for path in self.files:
-            owners = file_lists.owners(path, lists)
-            self.assertEqual(len(owners), 1, f'{path} must be listed once in {where}; it is in '
-                             f'{owners or "none"}')
+        owners = {path: file_lists.owners(path, lists) for path in self.files}
+        wrong = {path: packages for path, packages in owners.items() if len(packages) != 1}
+        self.assertEqual(wrong, {}, f'each of these files must be listed once in {where}')
 
     def nothing_else(self, lists, where):
         for package, patterns in lists.items():
