@@ -28,13 +28,16 @@
 #include "drivers/core/tlog.h"
 #include "drivers/core/vbd.h"
 #include "drivers/daemonize.h"
+#include "drivers/frontend/blkif.h"
 #include "drivers/frontend/kernel-device.h"
 #include "drivers/frontend/nbd.h"
+#include "drivers/guest-rings.h"
 #include "drivers/limits.h"
 #include "drivers/options.h"
 #include "drivers/tapdisk-disktype.h"
 
 #define LOG_DIR "/var/log/blktap"
+#define CPU_MONITOR "/dev/shm/cpu_util_monitor"
 
 struct tapdisk {
 	struct options options;
@@ -42,6 +45,8 @@ struct tapdisk {
 	struct tapdisk_server *server;
 	struct control_server *control;
 	struct nbdclient *nbdclient;
+	struct blkif *blkif;        /* NULL: this host has no Xen */
+	struct control_rings rings; /* of blkif */
 	struct kernel_devices *devices;
 	struct control_devices control_devices;
 	struct tapdisk_type *types;
@@ -189,6 +194,20 @@ start_failed(struct tapdisk *tapdisk, int err, const char *what, const char *why
 	return err;
 }
 
+/* Those who serve guests; NULL: this host has no Xen, or we may not use it. */
+static const struct control_rings *
+open_rings(struct tapdisk *tapdisk)
+{
+	int err = blkif_new(&tapdisk->blkif, tapdisk->server, CPU_MONITOR);
+
+	if (err) {
+		tlog(tapdisk->log, LOG_DEBUG, "no guest rings: %s", strerror(-err));
+		return NULL;
+	}
+	tapdisk->rings = guest_rings(tapdisk->blkif);
+	return &tapdisk->rings;
+}
+
 static int
 start(struct tapdisk *tapdisk, const sigset_t *signals)
 {
@@ -236,6 +255,7 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		.arg = tapdisk->devices,
 	};
 	control.server = tapdisk->server;
+	control.rings = open_rings(tapdisk);
 	err = control_server_new(&tapdisk->control, &control, &why);
 	if (err)
 		return start_failed(tapdisk, err, "the control socket", why);
@@ -254,6 +274,7 @@ end(struct tapdisk *tapdisk)
 	nbdclient_free(tapdisk->nbdclient);
 	control_server_free(tapdisk->control);
 	tapdisk->control = NULL;
+	blkif_free(tapdisk->blkif);
 	tapdisk_server_free(tapdisk->server);
 	kernel_devices_free(tapdisk->devices);
 	if (tapdisk->minor >= 0)

@@ -331,6 +331,14 @@ enum tapdisk_attr {
 #define TAPDISK_RING_READ_ONLY 0x1
 #define TAPDISK_RING_NO_DISCARD 0x2
 
+/* TAPDISK_ATTR_RING_FEATURES: what the guest was offered; persistent: and has accepted */
+#define TAPDISK_RING_FLUSH 0x1
+#define TAPDISK_RING_BARRIER 0x2
+#define TAPDISK_RING_DISCARD 0x4
+#define TAPDISK_RING_INDIRECT 0x8
+#define TAPDISK_RING_PERSISTENT 0x10
+#define TAPDISK_RING_WRITE_ZEROES 0x20
+
 #define TAPDISK_RING_MAX_ORDER 4
 #define TAPDISK_MESSAGE_MAX_ORDER 3 /* of the legacy message */
 

@@ -68,7 +68,4 @@ const struct tapdisk_type *tapdisk_server_type_named(const struct tapdisk_server
 /* The row of the driver that logs changes (TD_DISK_CHANGE_LOG), or NULL. */
 const struct tapdisk_type *tapdisk_server_log_type(const struct tapdisk_server *server);
 
-/* Tell the subscribers of events about a disk. */
-void tapdisk_server_event(struct tapdisk_server *server, struct vbd *vbd, const char *kind);
-
 #endif

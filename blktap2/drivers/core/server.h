@@ -52,6 +52,9 @@ struct tlog *tapdisk_server_log(struct tapdisk_server *server);
 const char *tapdisk_server_control_dir(const struct tapdisk_server *server);
 void *tapdisk_server_arg(const struct tapdisk_server *server); /* config.arg */
 
+/* Tell the subscribers of events about a disk; vbd may be NULL. */
+void tapdisk_server_event(struct tapdisk_server *server, struct vbd *vbd, const char *kind);
+
 /* ---- disks ------------------------------------------------------------------------------------
  */
 

@@ -131,6 +131,27 @@ images_stats(const struct vbd *vbd)
 	return array;
 }
 
+/* All rings; *first is the first one that is connected, NULL if there is none. */
+static struct json_object *
+rings_stats(const struct vbd *vbd, struct json_object **first)
+{
+	struct json_object *array = json_object_new_array(), *ring;
+	struct vbd_source *source;
+	bool connected;
+
+	*first = NULL;
+	TAILQ_FOREACH(source, &vbd->sources, link)
+	{
+		if (!source->ops->ring_stats)
+			continue;
+		ring = source->ops->ring_stats(source, &connected);
+		json_object_array_add(array, ring);
+		if (connected && !*first)
+			*first = ring;
+	}
+	return array;
+}
+
 static void
 add_number(struct json_object *object, const char *key, uint64_t value)
 {
@@ -142,6 +163,7 @@ vbd_stats(struct vbd *vbd)
 {
 	struct json_object *object = json_object_new_object();
 	const struct vbd_counters *counters = &vbd->counters;
+	struct json_object *first, *rings = rings_stats(vbd, &first);
 	struct vbd_source *source;
 
 	json_object_object_add(object, "name",
@@ -149,6 +171,8 @@ vbd_stats(struct vbd *vbd)
 	json_object_object_add(object, "secs",
 			       pair((int64_t)counters->sectors[0], (int64_t)counters->sectors[1]));
 	json_object_object_add(object, "images", images_stats(vbd));
+	if (first)
+		json_object_object_add(object, "xenbus", json_object_get(first));
 	add_number(object, "FIXME_enospc_redirect_count", 0);
 	add_number(object, "nbd_mirror_failed", 0);
 	add_number(object, "reqs_outstanding", vbd->in_flight_count);
@@ -156,7 +180,7 @@ vbd_stats(struct vbd *vbd)
 		object, "read_caching",
 		json_object_new_string(vbd->flags & TD_OPEN_NO_O_DIRECT ? "true" : "false"));
 	add_number(object, "state", vbd->state);
-	json_object_object_add(object, "rings", json_object_new_array());
+	json_object_object_add(object, "rings", rings);
 	add_number(object, "retries", counters->retries);
 	add_number(object, "errors", counters->errors);
 	add_number(object, "timeouts", counters->timeouts);

@@ -109,6 +109,9 @@ struct vbd_source_ops {
 
 	/* Add to the vbd's statistics.  May be NULL. */
 	void (*stats)(struct vbd_source *source, struct json_object *object);
+
+	/* Of a guest's ring: its own statistics, a new object.  NULL: the source is no ring. */
+	struct json_object *(*ring_stats)(struct vbd_source *source, bool *connected);
 };
 
 /* Embedded in the frontend. */

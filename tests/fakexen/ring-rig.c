@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A guest and the block interface in one thread: see ring-rig.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/core/loop.h"
+#include "drivers/core/server.h"
+#include "tests/fakexen/ring-rig.h"
+
+#define GUEST_PAGES 1024
+
+void
+ring_setup(struct ring_rig *rig)
+{
+	uint32_t first, i;
+
+	rig_setup(&rig->engine);
+	ck_assert_int_eq(rig_open(&rig->engine, "probe:x", 0), 0);
+	snprintf(rig->dir, sizeof(rig->dir), "/tmp/fakexen.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
+	ck_assert_int_eq(setenv("FAKEXEN_DIR", rig->dir, 1), 0);
+	snprintf(rig->monitor, sizeof(rig->monitor), "%s/monitor", rig->dir);
+	ck_assert_int_eq(blkif_new(&rig->blkif, rig->engine.server, rig->monitor), 0);
+	ck_assert_int_eq(guest_open(&rig->guest, rig->dir, RING_DOMID, GUEST_PAGES), 0);
+	rig->data = guest_pages(&rig->guest, RING_DATA_PAGES, &first);
+	for (i = 0; i < RING_DATA_PAGES; i++)
+		rig->grefs[i] = guest_grant(&rig->guest, first + i, false);
+	rig->page = guest_pages(&rig->guest, 1, &first);
+	rig->page_gref = guest_grant(&rig->guest, first, true);
+	rig->queue_count = 0;
+}
+
+static void
+remove_file(const struct ring_rig *rig, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", rig->dir, name);
+	unlink(path);
+}
+
+void
+ring_teardown(struct ring_rig *rig)
+{
+	char domain[32];
+
+	snprintf(domain, sizeof(domain), "domain.%d", RING_DOMID);
+	probe_release(0);
+	rig_close(&rig->engine);
+	/* Whatever happened, nothing of the guest stays mapped. */
+	ck_assert_uint_eq(guest_mapped(&rig->guest), 0);
+	blkif_free(rig->blkif);
+	guest_close(&rig->guest);
+	rig_teardown(&rig->engine);
+	remove_file(rig, domain);
+	remove_file(rig, "machine");
+	remove_file(rig, "monitor");
+	ck_assert_int_eq(rmdir(rig->dir), 0);
+}
+
+int
+ring_connect(struct ring_rig *rig, const struct ring_form *form)
+{
+	static const struct ring_form plain = { 0 };
+	struct blkif_queue_config queues[FRONT_QUEUES];
+	struct blkif_config config = {
+		.domid = RING_DOMID,
+		.devid = RING_DEVID,
+		.queues = queues,
+	};
+	const char *why;
+	unsigned i;
+
+	form = form ? form : &plain;
+	config.proto = form->is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64;
+	config.read_only = form->read_only;
+	config.no_discard = form->no_discard;
+	config.offers = form->offers;
+	config.poll_us = form->poll_us;
+	config.poll_idle = form->poll_idle;
+	rig->queue_count = config.queue_count = form->queues ? form->queues : 1;
+	for (i = 0; i < config.queue_count; i++) {
+		front_queue_init(&rig->queues[i], &rig->guest, form->is_32, form->order,
+				 form->start);
+		queues[i] = (struct blkif_queue_config){
+			.order = form->order,
+			.port = rig->queues[i].port,
+			.grefs = rig->queues[i].grefs,
+		};
+	}
+	return blkif_connect(rig->blkif, rig->engine.vbd, &config, &why);
+}
+
+static void
+gone(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+int
+ring_disconnect(struct ring_rig *rig, bool force)
+{
+	bool is_gone = false;
+	int err = blkif_disconnect(rig->blkif, RING_DOMID, RING_DEVID, force, gone, &is_gone);
+
+	if (!err)
+		rig_until(&rig->engine, &is_gone);
+	return err;
+}
+
+struct front_segment
+ring_segment(const struct ring_rig *rig, unsigned page, unsigned first, unsigned last)
+{
+	return (struct front_segment){ rig->grefs[page], (uint8_t)first, (uint8_t)last };
+}
+
+struct front_response
+ring_wait(struct ring_rig *rig, unsigned queue)
+{
+	struct loop *loop = tapdisk_server_loop(rig->engine.server);
+	struct front_response response;
+
+	front_push(&rig->queues[queue]);
+	while (!front_response(&rig->queues[queue], &response))
+		ck_assert_int_eq(loop_turn(loop, -1), 0);
+	return response;
+}
+
+void
+ring_turn(struct ring_rig *rig)
+{
+	int i;
+
+	for (i = 0; i < 20; i++)
+		rig_turn(&rig->engine);
+}
+
+int
+ring_do(struct ring_rig *rig, uint8_t op, uint64_t sector, unsigned pages)
+{
+	struct front_segment segments[11];
+	struct front_response response;
+	unsigned i;
+
+	for (i = 0; i < pages; i++)
+		segments[i] = ring_segment(rig, i, 0, 7);
+	front_direct(&rig->queues[0], op, 77, sector, segments, pages);
+	response = ring_wait(rig, 0);
+	ck_assert_uint_eq(response.id, 77);
+	ck_assert_uint_eq(response.op, op);
+	return response.status;
+}
+
+int
+ring_run(Suite *suite)
+{
+	return rig_run(suite);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest and the block interface in one thread, over the engine's rig: who waits turns the loop.
+ */
+#ifndef TESTS_RING_RIG_H
+#define TESTS_RING_RIG_H
+
+#include "drivers/frontend/blkif.h"
+#include "tests/engine/rig.h"
+#include "tests/fakexen/blkfront.h"
+
+#define RING_DOMID 5
+#define RING_DEVID 51712
+#define RING_DATA_PAGES 512
+
+struct ring_rig {
+	struct rig engine;
+	struct blkif *blkif;
+	char dir[64];
+	char monitor[96]; /* what says how idle the CPUs are, if a test makes it */
+	struct guest guest;
+	struct front_queue queues[FRONT_QUEUES];
+	unsigned queue_count;
+	uint8_t *data;                   /* RING_DATA_PAGES pages of the guest ... */
+	uint32_t grefs[RING_DATA_PAGES]; /* ... and their grants */
+	uint8_t *page;                   /* for indirect segments ... */
+	uint32_t page_gref;              /* ... and its grant */
+};
+
+/* What a test wants different from one queue of one page, in the native layout. */
+struct ring_form {
+	unsigned queues, order;
+	bool is_32;
+	uint32_t start;
+	bool read_only, no_discard;
+	uint64_t offers;
+	uint32_t poll_us, poll_idle;
+};
+
+void ring_setup(struct ring_rig *rig); /* the disk is open, no ring is connected */
+void ring_teardown(struct ring_rig *rig);
+
+int ring_connect(struct ring_rig *rig, const struct ring_form *form);
+int ring_disconnect(struct ring_rig *rig, bool force); /* and wait until it is unmapped */
+
+/* A segment of page number page of the data. */
+struct front_segment ring_segment(const struct ring_rig *rig, unsigned page, unsigned first,
+				  unsigned last);
+
+/* Publish, and turn the loop until the queue has a response. */
+struct front_response ring_wait(struct ring_rig *rig, unsigned queue);
+void ring_turn(struct ring_rig *rig); /* until nothing happens any more on the spot */
+
+/* A request of whole pages of the data, from the first one on: its status. */
+int ring_do(struct ring_rig *rig, uint8_t op, uint64_t sector, unsigned pages);
+
+int ring_run(Suite *suite);
+
+#endif
