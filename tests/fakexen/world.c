@@ -118,7 +118,7 @@ world_open_events(struct world_events *events, const char *dir, uint32_t domid)
 	events->domid = domid;
 	if (strlen(dir) >= sizeof(events->dir))
 		return -ENAMETOOLONG;
-	strncpy(events->dir, dir, sizeof(events->dir) - 1);
+	memcpy(events->dir, dir, strlen(dir) + 1);
 	events->machine = world_open_machine(dir);
 	if (!events->machine)
 		return -errno;
