@@ -294,6 +294,13 @@ struct tap_disk {
 	 * Optional.  Missing: -EOPNOTSUPP.
 	 */
 	int (*td_resize)(td_driver_t *, td_sector_t size);
+
+	/*
+	 * Is I/O under way that no request waits for?  The engine closes the driver only when not.
+	 *
+	 * Optional.  Missing: no.
+	 */
+	int (*td_is_busy)(td_driver_t *);
 };
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -368,6 +375,13 @@ void td_log(td_driver_t *driver, int level, const char *format, ...)
  * ("log-failed").  On the driver's thread.
  */
 void td_event(td_driver_t *driver, const char *kind);
+
+/*
+ * Say in one sentence why td_open or td_get_parent_id fails: whoever asked for the disk will read
+ * it, after the name of the image.  Returns err.
+ */
+int td_reason(td_driver_t *driver, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The macros of classic drivers. */
 #define DPRINTF(...) syslog(LOG_INFO, __VA_ARGS__)

@@ -52,7 +52,7 @@ static int
 open_failed(struct chain *chain, const td_image_t *image, int err, struct reason *why)
 {
 	return reason(why, err, "%s:%s: cannot open: %s", type_handle(chain->server, image->type),
-		      image->name, explain(image->name, err));
+		      image->name, image->core->why ? image->core->why : explain(image->name, err));
 }
 
 /* Open image and put it on top of the chain (bottom == false) or below it. */
@@ -160,7 +160,7 @@ open_parent(struct chain *chain, const struct chain_spec *spec, struct reason *w
 			      type_handle(chain->server, child->type), child->name);
 	if (err)
 		return reason(why, err, "%s: its parent is not known: %s", child->name,
-			      strerror(-err));
+			      child->driver->core->why ? child->driver->core->why : strerror(-err));
 	err = check_parent_file(chain, &id, why);
 	if (!err) {
 		image = td_image_new(chain->server, id.drivertype, id.name, flags);
@@ -373,4 +373,19 @@ chain_disarm(struct chain *chain)
 	for (i = 0; i < chain->count; i++)
 		if (chain->images[i]->driver->refcnt == 1)
 			td_driver_disarm(chain->images[i]->driver);
+}
+
+bool
+chain_is_busy(const struct chain *chain)
+{
+	const td_driver_t *driver;
+	int i;
+
+	for (i = 0; i < chain->count; i++) {
+		driver = chain->images[i]->driver;
+		if (driver->refcnt == 1 && driver->ops->td_is_busy &&
+		    driver->ops->td_is_busy(chain->images[i]->driver))
+			return true;
+	}
+	return false;
 }

@@ -54,6 +54,9 @@ int chain_resize(struct chain *chain, td_sector_t sectors);
 void chain_arm(struct chain *chain);
 void chain_disarm(struct chain *chain);
 
+/* I/O that no request waits for is under way in an image that only this chain has. */
+bool chain_is_busy(const struct chain *chain);
+
 static inline td_image_t *
 chain_leaf(const struct chain *chain)
 {

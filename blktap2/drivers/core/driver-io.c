@@ -4,7 +4,10 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "common/reason.h"
 #include "drivers/core/image.h"
 #include "drivers/core/loop.h"
 #include "drivers/core/server-internal.h"
@@ -110,4 +113,18 @@ td_log(td_driver_t *driver, int level, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	tlog_limited(log, &driver->core->limit, level, "%s", text);
+}
+
+int
+td_reason(td_driver_t *driver, int err, const char *format, ...)
+{
+	struct reason why;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why.text, sizeof(why.text), format, args);
+	va_end(args);
+	free(driver->core->why);
+	driver->core->why = strdup(why.text);
+	return err;
 }

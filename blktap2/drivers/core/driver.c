@@ -44,6 +44,8 @@ td_image_free(td_image_t *image)
 {
 	if (!image)
 		return;
+	if (image->core)
+		free(image->core->why);
 	free(image->core);
 	free(image->name);
 	free(image);
@@ -60,6 +62,7 @@ driver_free(td_driver_t *driver)
 	if (driver->core) {
 		image_unlock(driver->core->lock_fd);
 		driver_events_free(driver);
+		free(driver->core->why);
 	}
 	free(driver->core);
 	free(driver->data);
@@ -282,6 +285,9 @@ td_open(td_image_t *image, const td_disk_info_t *seed, const uint8_t *key, size_
 	err = open_driver(driver, image);
 	leave_opening(server, driver, err);
 	if (err) {
+		free(image->core->why);
+		image->core->why = driver->core->why;
+		driver->core->why = NULL;
 		driver_free(driver);
 		return err;
 	}

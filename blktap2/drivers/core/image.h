@@ -55,12 +55,14 @@ struct td_driver_core {
 	bool opening;
 
 	int lock_fd; /* image lock, -1: none */
+	char *why;   /* owned: of an open that fails; NULL: the error says it all */
 };
 
 struct td_image_core {
 	struct tapdisk_server *server; /* borrowed */
 	td_image_t *below;             /* borrowed; NULL: the bottom */
 	bool no_write_zeroes;          /* answered -EOPNOTSUPP once */
+	char *why;                     /* owned: why it could not be opened; or NULL */
 	uint64_t hits[2];              /* sectors served: read, written */
 	uint64_t fail[2];
 };

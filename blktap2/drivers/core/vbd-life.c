@@ -444,6 +444,9 @@ start_closing(struct vbd *vbd)
 		return;
 	}
 	chain_disarm(vbd->chain);
+	if (chain_is_busy(vbd->chain) &&
+	    loop_timer_set(vbd->server->loop, &vbd->op_timer, VBD_BUSY_MS) == 0)
+		return;
 	/* Without a worker the loop waits rather than that the image stays open. */
 	if (loop_work(vbd->server->loop, close_work, closed, vbd))
 		closed(vbd, close_work(vbd));
@@ -535,6 +538,8 @@ op_time(void *arg)
 		start_opening(vbd);
 	else if (vbd->op.stage == VBD_STAGE_DRAINING)
 		drain_timed_out(vbd);
+	else if (vbd->op.stage == VBD_STAGE_CLOSING)
+		start_closing(vbd);
 }
 
 static void
