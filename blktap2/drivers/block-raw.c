@@ -113,10 +113,10 @@ read_info(td_driver_t *driver, struct raw_file *raw)
 }
 
 int
-raw_open(td_driver_t *driver, const char *name, td_flag_t flags, bool direct, struct raw_file *file)
+raw_open_file(td_driver_t *driver, const char *name, td_flag_t flags, bool direct,
+	      struct raw_file *file)
 {
 	struct stat found;
-	int err;
 
 	/* Opening a pipe would wait for its other end, and a tape would be wound. */
 	if (stat(name, &found))
@@ -126,7 +126,18 @@ raw_open(td_driver_t *driver, const char *name, td_flag_t flags, bool direct, st
 	file->fd = open_path(driver, name, flags, direct);
 	if (file->fd < 0)
 		return file->fd;
+	file->is_device = S_ISBLK(found.st_mode);
 	file->is_writable = !(flags & TD_OPEN_RDONLY);
+	return 0;
+}
+
+int
+raw_open(td_driver_t *driver, const char *name, td_flag_t flags, bool direct, struct raw_file *file)
+{
+	int err = raw_open_file(driver, name, flags, direct, file);
+
+	if (err)
+		return err;
 	err = read_info(driver, file);
 	if (err)
 		close(file->fd);

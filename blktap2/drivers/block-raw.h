@@ -25,6 +25,10 @@ struct raw_file {
 int raw_open(td_driver_t *driver, const char *name, td_flag_t flags, bool direct,
 	     struct raw_file *file);
 
+/* The same for a file that has a format: its size is anything, and driver->info is left alone. */
+int raw_open_file(td_driver_t *driver, const char *name, td_flag_t flags, bool direct,
+		  struct raw_file *file);
+
 /* Make what was written durable, and close.  0 or -errno; the file is closed either way. */
 int raw_close(struct raw_file *file);
 
