@@ -18,20 +18,11 @@
 #include "drivers/core/loop.h"
 #include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
+#include "tests/driver-kit/make-vhd.h"
 
 #define MAX_TURNS 10000000
 
-/* Drivers whose name is no file of raw sectors, or whose data do not stay. */
-static const struct {
-	const char *handle;
-	const char *name; /* NULL: a file */
-	bool keeps_data, is_persistent;
-	bool is_change_log; /* a filter with a file of its own over a raw image */
-} special[] = {
-	{ "null", "8M", false, false, false },   { "ram", NULL, true, false, false },
-	{ "aio", NULL, true, true, false },      { "sync", NULL, true, true, false },
-	{ "log", "a filter", true, true, true },
-};
+#define KIT_BLOCK_SIZE (128u << 10) /* of images that have blocks */
 
 bool
 kit_fail(struct kit *kit, const char *format, ...)
@@ -82,22 +73,74 @@ must(bool ok, const char *what)
 }
 
 static void
-make_image(struct kit *kit)
+make_raw(const char *path)
 {
-	int fd = open(kit->image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	must(fd >= 0 && ftruncate(fd, (off_t)KIT_SECTORS << SECTOR_SHIFT) == 0, kit->image);
+	must(fd >= 0 && ftruncate(fd, (off_t)KIT_SECTORS << SECTOR_SHIFT) == 0, path);
 	close(fd);
 }
 
-/* A file of changed blocks for the image, with none of them set. */
+static void
+make_file(struct kit *kit)
+{
+	make_raw(kit->image);
+}
+
+static void
+make_vhd_image(struct kit *kit, uint32_t type, const char *parent, const vhd_uuid_t *parent_uuid)
+{
+	struct make_vhd how = {
+		.type = type,
+		.sectors = KIT_SECTORS,
+		.block_size = KIT_BLOCK_SIZE,
+		.batmap = true,
+		.parent = parent,
+		.parent_uuid = parent_uuid,
+	};
+
+	must(make_vhd(kit->image, &how, NULL) == 0, kit->image);
+}
+
+static void
+make_vhd_fixed(struct kit *kit)
+{
+	make_vhd_image(kit, VHD_TYPE_FIXED, NULL, NULL);
+}
+
+static void
+make_vhd_dynamic(struct kit *kit)
+{
+	make_vhd_image(kit, VHD_TYPE_DYNAMIC, NULL, NULL);
+}
+
+static void
+make_vhd_over_vhd(struct kit *kit)
+{
+	struct make_vhd how = { .type = VHD_TYPE_DYNAMIC,
+				.sectors = KIT_SECTORS / 2,
+				.block_size = 2 * KIT_BLOCK_SIZE };
+	vhd_uuid_t uuid;
+
+	must(make_vhd(kit->parent, &how, &uuid) == 0, kit->parent);
+	make_vhd_image(kit, VHD_TYPE_DIFFERENCING, "./parent", &uuid);
+}
+
+static void
+make_vhd_over_raw(struct kit *kit)
+{
+	make_raw(kit->parent);
+	make_vhd_image(kit, VHD_TYPE_DIFFERENCING, "./parent", NULL);
+}
+
+/* A file of changed blocks for a raw image, with none of them set. */
 static void
 make_change_log(struct kit *kit)
 {
 	const struct cbt_header header = { .size = (uint64_t)KIT_SECTORS << SECTOR_SHIFT };
 	int fd;
 
-	make_image(kit);
+	make_raw(kit->image);
 	snprintf(kit->changes, sizeof(kit->changes), "%s/changes", kit->dir);
 	fd = open(kit->changes, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	must(fd >= 0 && cbt_write_header(fd, &header) == 0 &&
@@ -107,36 +150,47 @@ make_change_log(struct kit *kit)
 	snprintf(kit->params, sizeof(kit->params), "log:cbt=%s|aio:%s", kit->changes, kit->image);
 }
 
-/* A driver that the table does not know is given a file, and is expected to keep what is written.
- */
-static void
-choose_image(struct kit *kit)
+#define KEEPS .keeps_data = true, .is_persistent = true
+#define RAW .is_file = true, .is_raw = true
+#define FORMAT(of, kind) .variant = " " of, .make = kind, .is_file = true, KEEPS
+
+/* What the drivers are tried on. */
+static const struct kit_kind kinds[] = {
+	{ .handle = "null", .name = "8M" },
+	{ .handle = "ram", .make = make_file, RAW, .keeps_data = true },
+	{ .handle = "aio", .make = make_file, RAW, KEEPS },
+	{ .handle = "sync", .make = make_file, RAW, KEEPS },
+	{ .handle = "log", .make = make_change_log, KEEPS },
+	{ .handle = "vhd", FORMAT("dynamic", make_vhd_dynamic) },
+	{ .handle = "vhd", FORMAT("fixed", make_vhd_fixed) },
+	{ .handle = "vhd", FORMAT("over vhd", make_vhd_over_vhd) },
+	{ .handle = "vhd", FORMAT("over raw", make_vhd_over_raw) },
+};
+
+/* A driver that is not listed is given a file, and is expected to keep what is written. */
+static const struct kit_kind other = { .make = make_file, .keeps_data = true };
+
+const struct kit_kind *
+kit_kind(const char *handle, int number)
 {
-	const char *name = NULL;
 	bool is_known = false;
-	bool is_change_log = false;
 	size_t i;
 
-	kit->keeps_data = true;
-	kit->is_persistent = false;
-	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
-		if (strcmp(special[i].handle, kit->type->handle) != 0)
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].handle, handle) != 0)
 			continue;
 		is_known = true;
-		name = special[i].name;
-		kit->keeps_data = special[i].keeps_data;
-		kit->is_persistent = special[i].is_persistent;
-		is_change_log = special[i].is_change_log;
+		if (!number--)
+			return &kinds[i];
 	}
-	kit->is_file = is_known && !name;
-	if (is_change_log) {
-		make_change_log(kit);
-		return;
-	}
-	if (!name)
-		make_image(kit);
-	snprintf(kit->params, sizeof(kit->params), "%s:%s", kit->type->handle,
-		 name ? name : kit->image);
+	return is_known || number ? NULL : &other;
+}
+
+void
+kit_make_image(struct kit *kit)
+{
+	if (kit->kind->make)
+		kit->kind->make(kit);
 }
 
 void
@@ -148,6 +202,7 @@ kit_begin(struct kit *kit)
 	snprintf(kit->dir, sizeof(kit->dir), "%.32s/conform.XXXXXX", tmp ? tmp : "/tmp");
 	must(mkdtemp(kit->dir) != NULL, kit->dir);
 	snprintf(kit->image, sizeof(kit->image), "%s/image", kit->dir);
+	snprintf(kit->parent, sizeof(kit->parent), "%s/parent", kit->dir);
 	config.control_dir = kit->dir;
 	must(rundir_create(kit->dir) == 0 && tapdisk_server_new(&kit->server, &config) == 0,
 	     "server");
@@ -156,7 +211,14 @@ kit_begin(struct kit *kit)
 	kit_control(kit)->seed = kit->seed;
 	kit->why[0] = kit->changes[0] = '\0';
 	kit->sectors = KIT_SECTORS;
-	choose_image(kit);
+	if (!kit->kind)
+		kit->kind = kit_kind(kit->type->handle, 0);
+	kit->keeps_data = kit->kind->keeps_data;
+	kit->is_persistent = kit->kind->is_persistent;
+	kit->is_file = kit->kind->is_file;
+	snprintf(kit->params, sizeof(kit->params), "%s:%s", kit->type->handle,
+		 kit->kind->name ? kit->kind->name : kit->image);
+	kit_make_image(kit);
 	kit->model = calloc(KIT_SECTORS, DEFAULT_SECTOR_SIZE);
 	must(kit->model != NULL, "model");
 }
@@ -172,6 +234,7 @@ kit_end(struct kit *kit)
 	tapdisk_server_free(kit->server);
 	minor_free(kit->dir, kit->minor);
 	unlink(kit->image);
+	unlink(kit->parent);
 	if (kit->changes[0])
 		unlink(kit->changes);
 	snprintf(path, sizeof(path), "%s/tapdisk", kit->dir);

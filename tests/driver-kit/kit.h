@@ -15,7 +15,25 @@
 
 #define KIT_SECTORS 16384 /* of an image that the kit makes: 8 MiB */
 
+struct kit;
+
+/* A kind of image that a driver is tried on. */
+struct kit_kind {
+	const char *handle;
+	const char *variant; /* what to call it behind the handle; NULL: nothing */
+	const char *name;    /* of the image; NULL: the path of a file */
+	void (*make)(struct kit *kit);
+	bool is_file;       /* the name is a file that make has made */
+	bool is_raw;        /* the file holds the sectors, and nothing else */
+	bool keeps_data;    /* what is written is read back */
+	bool is_persistent; /* also after a close */
+};
+
+/* The kinds for a driver, counted from 0; NULL: there are no more. */
+const struct kit_kind *kit_kind(const char *handle, int number);
+
 struct kit {
+	const struct kit_kind *kind; /* NULL: kit_begin takes the first */
 	const struct tapdisk_type *type;
 	struct tapdisk_type *types;
 	struct tapdisk_server *server;
@@ -23,6 +41,7 @@ struct kit {
 	int minor;
 	char dir[64];
 	char image[96];     /* path */
+	char parent[96];    /* path; may exist */
 	char params[256];   /* type:name, or a stack */
 	char changes[96];   /* path of a file of changed blocks; "": none */
 	bool is_file;       /* the name is a file that the kit has made */
@@ -38,6 +57,9 @@ struct kit {
 /* A fresh image, server and attached disk.  The kit is left with what kit_end needs. */
 void kit_begin(struct kit *kit);
 void kit_end(struct kit *kit);
+
+/* The image as it was at the beginning. */
+void kit_make_image(struct kit *kit);
 
 struct fake_control *kit_control(struct kit *kit);
 
@@ -89,6 +111,7 @@ struct kit_item {
 	bool (*run)(struct kit *kit); /* true: passed; or kit->why says why not */
 	bool needs_file;
 	bool needs_data;
+	bool needs_raw;
 };
 
 extern const struct kit_item kit_items[]; /* ended by a NULL name */

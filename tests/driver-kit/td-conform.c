@@ -29,7 +29,8 @@ is_wanted(const char *handle, char **types, int count)
 static bool
 applies(const struct kit *kit, const struct kit_item *item)
 {
-	return (kit->is_file || !item->needs_file) && (kit->keeps_data || !item->needs_data);
+	return (kit->is_file || !item->needs_file) && (kit->keeps_data || !item->needs_data) &&
+	       (kit->kind->is_raw || !item->needs_raw);
 }
 
 /* Run one item over a fresh disk.  Returns 1 when it failed. */
@@ -42,13 +43,31 @@ run_item(struct kit *kit, const struct kit_item *item, int *number)
 	kit_begin(kit);
 	if (applies(kit, item)) {
 		passed = item->run(kit);
-		printf("%s %d - %s: %s\n", passed ? "ok" : "not ok", ++*number, kit->type->handle,
-		       item->name);
+		printf("%s %d - %s%s: %s\n", passed ? "ok" : "not ok", ++*number, kit->type->handle,
+		       kit->kind->variant ? kit->kind->variant : "", item->name);
 	}
 	if (!passed)
 		printf("# %s (TD_CONFORM_SEED=%u)\n", kit->why, seed);
 	kit_end(kit);
 	return !passed;
+}
+
+/* All items, for each kind of image that the driver has.  Returns how many failed. */
+static int
+run_items(struct kit *kit, int *number)
+{
+	const struct kit_item *item;
+	unsigned seed = kit->seed;
+	int failed = 0, n;
+
+	for (n = 0; (kit->kind = kit_kind(kit->type->handle, n)); n++) {
+		for (item = kit_items; item->name; item++) {
+			kit->seed = seed;
+			failed += run_item(kit, item, number);
+		}
+	}
+	kit->seed = seed;
+	return failed;
 }
 
 int
@@ -57,9 +76,7 @@ main(int argc, char **argv)
 	const char *given = getenv("TD_CONFORM_SEED");
 	struct kit kit = { .seed = given ? (unsigned)strtoul(given, NULL, 10)
 					 : (unsigned)time(NULL) };
-	const struct kit_item *item;
 	int number = 0, failed = 0;
-	unsigned seed = kit.seed;
 
 	if (argc > 1 && strcmp(argv[1], "--long") == 0) {
 		kit.long_run = true;
@@ -67,15 +84,12 @@ main(int argc, char **argv)
 		argc--;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("# TD_CONFORM_SEED=%u\n", seed);
+	printf("# TD_CONFORM_SEED=%u\n", kit.seed);
 	kit.types = tapdisk_disktype_table();
 	for (kit.type = kit.types; kit.type->handle; kit.type++) {
 		if (!kit.type->ops || !is_wanted(kit.type->handle, argv + 1, argc - 1))
 			continue;
-		for (item = kit_items; item->name; item++) {
-			kit.seed = seed;
-			failed += run_item(&kit, item, &number);
-		}
+		failed += run_items(&kit, &number);
 	}
 	printf("1..%d\n", number);
 	free(kit.types);
