@@ -27,6 +27,7 @@ typedef struct disk_info {
 /* Step 1: the drivers. */
 extern struct tap_disk tapdisk_aio;
 extern struct tap_disk tapdisk_sync;
+extern struct tap_disk tapdisk_vhd;
 extern struct tap_disk tapdisk_ram;
 extern struct tap_disk tapdisk_log;
 extern struct tap_disk tapdisk_null;
@@ -70,6 +71,13 @@ DISKTYPES_UNUSED static disk_info_t sync_disk = {
 #endif
 };
 
+DISKTYPES_UNUSED static disk_info_t vhd_disk = {
+	DISK_TYPE_VHD, "Virtual Hard Disk (vhd)", "vhd", 0,
+#ifdef TAPDISK
+	&tapdisk_vhd,
+#endif
+};
+
 DISKTYPES_UNUSED static disk_info_t ram_disk = {
 	DISK_TYPE_RAM, "ramdisk image (ram)", "ram", 1,
 #ifdef TAPDISK
@@ -98,7 +106,7 @@ DISKTYPES_UNUSED static disk_info_t *dtypes[] = {
 	&sync_disk,       /*  1 */
 	&null_disk,       /*  2 vmdk */
 	&null_disk,       /*  3 vhdsync */
-	&null_disk,       /*  4 vhd */
+	&vhd_disk,        /*  4 */
 	&ram_disk,        /*  5 */
 	&null_disk,       /*  6 qcow */
 	&null_disk,       /*  7 bc */

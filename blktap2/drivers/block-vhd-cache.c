@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhd: the cache of bitmaps.
+ *
+ * It grows by slabs up to its bound, and then gives up what has not been looked at since the hand
+ * of a clock came by last.  What is changed, pinned or on its way stays.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers/block-vhd.h"
+
+int
+vd_cache_init(struct vd_state *vd)
+{
+	uint32_t blocks = VD_CACHE_BYTES / (uint32_t)vd->bitmap_bytes;
+
+	if (blocks < VD_CACHE_MIN)
+		blocks = VD_CACHE_MIN;
+	vd->slot_max = (blocks + VD_SLAB_BLOCKS - 1) / VD_SLAB_BLOCKS * VD_SLAB_BLOCKS;
+	vd->hand = 1;
+	TAILQ_INIT(&vd->changed_blocks);
+	vd->slabs = calloc(vd->slot_max / VD_SLAB_BLOCKS, sizeof(vd->slabs[0]));
+	vd->used = calloc(vd->slot_max, 1);
+	return vd->slabs && vd->used ? 0 : -ENOMEM;
+}
+
+void
+vd_cache_free(struct vd_state *vd)
+{
+	uint32_t i;
+
+	for (i = 0; i < vd->slot_count / VD_SLAB_BLOCKS; i++) {
+		free(vd->slabs[i]->bits);
+		free(vd->slabs[i]);
+	}
+	free(vd->slabs);
+	free(vd->used);
+}
+
+/* ---- slots --------------------------------------------------------------------------------------
+ */
+
+static void
+give_block(struct vd_block *block)
+{
+	block->in_use = false;
+	block->next_free = block->vd->free_blocks;
+	block->vd->free_blocks = block;
+}
+
+static int
+add_slab(struct vd_state *vd)
+{
+	size_t bytes = vd->bitmap_bytes * VD_SLAB_BLOCKS;
+	struct vd_slab *slab = calloc(1, sizeof(*slab));
+	struct vd_block *block;
+	void *bits;
+	uint32_t i;
+
+	if (!slab)
+		return -ENOMEM;
+	if (posix_memalign(&bits, 4096, vd->is_writable ? 2 * bytes : bytes)) {
+		free(slab);
+		return -ENOMEM;
+	}
+	slab->bits = bits;
+	for (i = 0; i < VD_SLAB_BLOCKS; i++) {
+		block = &slab->blocks[i];
+		block->vd = vd;
+		block->slot = vd->slot_count + i;
+		block->bits = slab->bits + i * vd->bitmap_bytes;
+		if (vd->is_writable)
+			block->shadow = block->bits + bytes;
+		if (block->slot != VD_SLOT_NONE)
+			give_block(block);
+	}
+	vd->slabs[vd->slot_count / VD_SLAB_BLOCKS] = slab;
+	vd->slot_count += VD_SLAB_BLOCKS;
+	return 0;
+}
+
+static bool
+is_evictable(const struct vd_state *vd, const struct vd_block *block)
+{
+	if (!block->in_use || vd->map[block->index].slot & VD_SLOT_NOT_READY)
+		return false;
+	return !block->pins && !block->fresh && !block->dirty && !block->listed &&
+	       !block->committing;
+}
+
+/* Give up something that was not looked at for a whole round of the hand. */
+static void
+evict(struct vd_state *vd)
+{
+	uint32_t steps, slot;
+
+	for (steps = 2 * vd->slot_count; steps; steps--) {
+		slot = vd->hand;
+		vd->hand = slot + 1 < vd->slot_count ? slot + 1 : 1;
+		if (vd->used[slot]) {
+			vd->used[slot] = 0;
+		} else if (is_evictable(vd, vd_block_at(vd, slot))) {
+			vd_block_drop(vd_block_at(vd, slot), VD_SLOT_NONE);
+			return;
+		}
+	}
+}
+
+static struct vd_block *
+take_block(struct vd_state *vd)
+{
+	struct vd_block *block;
+
+	if (!vd->free_blocks && vd->slot_count < vd->slot_max)
+		add_slab(vd);
+	if (!vd->free_blocks)
+		evict(vd);
+	block = vd->free_blocks;
+	if (block)
+		vd->free_blocks = block->next_free;
+	return block;
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------
+ */
+
+static struct vd_block *
+block_init(struct vd_state *vd, uint32_t index)
+{
+	struct vd_block *block = take_block(vd);
+
+	if (!block) {
+		/* What has changed can go once it is in the file. */
+		if (vd->changed_count)
+			vd_commit_start(vd);
+		return NULL;
+	}
+	block->index = index;
+	block->in_use = true;
+	block->waiters = NULL;
+	block->last_waiter = &block->waiters;
+	vd->used[block->slot] = 1;
+	return block;
+}
+
+struct vd_block *
+vd_block_new(struct vd_state *vd, uint32_t index)
+{
+	struct vd_block *block = block_init(vd, index);
+
+	if (!block)
+		return NULL;
+	memset(block->bits, 0, vd->bitmap_bytes);
+	vd->map[index].slot = block->slot;
+	return block;
+}
+
+static void
+loaded(void *arg, struct tiocb *tiocb, int err)
+{
+	struct vd_block *block = arg;
+	struct vd_state *vd = block->vd;
+	bool full;
+
+	(void)tiocb;
+	full = !err && vhd_bits_all(block->bits, 0, vd->image.layout.spb);
+	vd->map[block->index].slot = block->slot;
+	/* Those who wait find out by looking again; the block must not live on for a moment only.
+	 */
+	if (err)
+		vd_block_drop(block, VD_SLOT_NONE);
+	else if (full)
+		vd_block_drop(block, VD_SLOT_FULL);
+	vd_block_wake(block, err);
+}
+
+struct vd_block *
+vd_block_get(struct vd_state *vd, uint32_t index)
+{
+	struct vd_entry *entry = &vd->map[index];
+	struct vd_block *block;
+
+	if (entry->slot != VD_SLOT_NONE) {
+		block = vd_block_at(vd, entry->slot);
+		vd->used[block->slot] = 1;
+		return block;
+	}
+	block = block_init(vd, index);
+	if (!block)
+		return NULL;
+	vd->counters.misses++;
+	entry->slot = block->slot | VD_SLOT_NOT_READY;
+	td_prep_read(&block->tiocb, vd->file.fd, (char *)block->bits, vd->bitmap_bytes,
+		     (long long)vhd_bitmap_offset(~entry->inverted), loaded, block);
+	vd_queue_tiocb(vd, &block->tiocb);
+	return block;
+}
+
+void
+vd_block_wait(struct vd_block *block, struct vd_request *request)
+{
+	request->next = NULL;
+	*block->last_waiter = request;
+	block->last_waiter = &request->next;
+}
+
+void
+vd_block_wake(struct vd_block *block, int err)
+{
+	struct vd_request *request = block->waiters, *next;
+
+	block->waiters = NULL;
+	block->last_waiter = &block->waiters;
+	for (; request; request = next) {
+		next = request->next;
+		request->go(request, err);
+	}
+}
+
+void
+vd_block_drop(struct vd_block *block, uint32_t slot)
+{
+	block->vd->map[block->index].slot = slot;
+	give_block(block);
+}
+
+void
+vd_block_changed(struct vd_block *block)
+{
+	struct vd_state *vd = block->vd;
+
+	if (block->listed)
+		return;
+	block->listed = true;
+	TAILQ_INSERT_TAIL(&vd->changed_blocks, block, link);
+	vd->changed_count++;
+	/* Half of the cache may be waiting for a flush; the other half is for what goes on. */
+	if (vd->changed_count >= vd->slot_max / 2)
+		vd_commit_start(vd);
+	else
+		vd_commit_later(vd);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhd: where the sectors of the disk are.  The innermost part of every read.
+ */
+#include "drivers/block-vhd.h"
+
+static enum vd_kind
+within_limit(const struct vd_state *vd, uint64_t offset, int *secs)
+{
+	uint64_t inside;
+
+	if (offset >= vd->data_limit)
+		return VD_ZERO;
+	inside = (vd->data_limit - offset) >> VHD_SECTOR_SHIFT;
+	if ((uint64_t)*secs > inside)
+		*secs = (int)inside;
+	return *secs ? VD_DATA : VD_ZERO;
+}
+
+/* The usual question, and the usual answers: eight sectors that share a byte, and a bit. */
+static bool
+run_of_bits(const uint8_t *bits, uint32_t first, int *secs)
+{
+	uint8_t byte = bits[first / 8];
+
+	if (*secs == 8 && first % 8 == 0 && (byte == 0xFF || !byte))
+		return byte;
+	*secs = (int)vhd_bits_run(bits, first, (uint32_t)*secs);
+	return vhd_bits_test(bits, first);
+}
+
+enum vd_kind
+vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset)
+{
+	uint32_t first = (uint32_t)sec & (vd->image.layout.spb - 1);
+	const struct vd_entry *entry;
+	const struct vd_slab *slab;
+
+	if (vd->is_fixed) {
+		*offset = sec << VHD_SECTOR_SHIFT;
+		return VD_DATA;
+	}
+	entry = &vd->map[sec >> vd->spb_shift];
+	if ((uint32_t)*secs > vd->image.layout.spb - first)
+		*secs = (int)(vd->image.layout.spb - first);
+	if (!entry->inverted)
+		return VD_ABSENT;
+	if (entry->slot != VD_SLOT_FULL) {
+		if (entry->slot == VD_SLOT_NONE || entry->slot & VD_SLOT_NOT_READY)
+			return VD_UNKNOWN;
+		slab = vd->slabs[entry->slot / VD_SLAB_BLOCKS];
+		vd->used[entry->slot] = 1;
+		if (!run_of_bits(slab->bits + entry->slot % VD_SLAB_BLOCKS * vd->bitmap_bytes,
+				 first, secs))
+			return VD_ABSENT;
+	}
+	*offset = vhd_data_offset(&vd->image.layout, ~entry->inverted) +
+		  ((uint64_t)first << VHD_SECTOR_SHIFT);
+	return within_limit(vd, *offset, secs);
+}
