@@ -51,6 +51,15 @@ react_abandoned(const struct state_view *view)
 	return REACT_CLOSED;
 }
 
+/* Our directory has gone: nothing is written any more, but no ring is left behind. */
+static enum reaction
+react_removed(const struct state_view *view)
+{
+	if (view->ring == RING_UNKNOWN)
+		return REACT_NOTHING;
+	return has_ring(view) ? REACT_DISCONNECT_FORCE : REACT_FORGET;
+}
+
 /* The guest has written a state that there is none of. */
 static enum reaction
 react_nonsense(const struct state_view *view)
@@ -120,8 +129,8 @@ react_connected(const struct state_view *view)
 		return react_offline(view);
 	if (view->frontend == XENBUS_INITIALISING)
 		return has_ring(view) ? REACT_DISCONNECT : REACT_OFFER;
-	if (!wants_ring(view))
-		return REACT_NOTHING;
+	if (!wants_ring(view)) /* a guest that closed and went on without waiting for us */
+		return has_ring(view) ? REACT_NOTHING : REACT_CLOSING;
 	if (view->ring == RING_OTHER && view->frontend == XENBUS_INITIALISED)
 		return REACT_DISCONNECT;
 	if (view->ring == RING_CONNECTED && view->unannounced)
@@ -170,7 +179,7 @@ state_react(const struct state_view *view)
 	if (view->ring == RING_BUSY)
 		return REACT_NOTHING;
 	if (!view->exists)
-		return has_ring(view) ? REACT_DISCONNECT_FORCE : REACT_FORGET;
+		return react_removed(view);
 	if (is_abandoned(view))
 		return react_abandoned(view);
 	if (view->frontend == XENBUS_INVALID)

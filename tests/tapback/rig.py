@@ -59,7 +59,8 @@ class Case(unittest.TestCase):
             self.tapback = subprocess.Popen(
                 [TAPBACK, '-d', '-v', '-c', os.path.join(self.tmp, 'conf'),
                  *(options or self.options)], env=self.env, stderr=log, stdin=subprocess.DEVNULL)
-        self.barrier()
+        self.barrier()  # perhaps the first of those that were found
+        self.barrier()  # the last
 
     def stop_tapback(self, sig=signal.SIGTERM):
         if self.tapback:
@@ -80,6 +81,8 @@ class Case(unittest.TestCase):
         self.introduce(999)
         self.add(999, self.barriers)
         self.wait_state(999, self.barriers, 2)
+        self.xs.rm(backend(999, self.barriers))
+        self.xs.rm(frontend(999, self.barriers))
 
     # ---- the toolstack ----------------------------------------------------------------------
 

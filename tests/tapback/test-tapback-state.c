@@ -75,6 +75,8 @@ static const struct {
 	{ 4, 2, RING_CONNECTED, false, REACT_NOTHING },
 	{ 4, 7, RING_CONNECTED, false, REACT_NOTHING },
 	{ 4, 8, RING_CONNECTED, false, REACT_NOTHING },
+	{ 4, 7, RING_NONE, false, REACT_CLOSING },
+	{ 4, 2, RING_NONE, false, REACT_CLOSING },
 	{ 4, 5, RING_CONNECTED, false, REACT_CLOSING },
 	{ 4, 6, RING_CONNECTED, false, REACT_DISCONNECT },
 	{ 4, 6, RING_NONE, false, REACT_CLOSED },
@@ -235,7 +237,7 @@ wrong(const struct state_view *view, enum reaction reaction)
 		return "two things at a time";
 	if (!view->exists && !disconnects && reaction != REACT_FORGET && reaction != REACT_NOTHING)
 		return "something is written into a directory that is not there";
-	if (reaction == REACT_FORGET && (view->exists || holds_ring(view)))
+	if (reaction == REACT_FORGET && (view->exists || view->ring != RING_NONE))
 		return "forgotten too early";
 	if (disconnects && !holds_ring(view))
 		return "nothing to disconnect";

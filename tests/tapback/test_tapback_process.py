@@ -287,6 +287,7 @@ class Xapi(Case):
         self.introduce(999)
         self.add(999, self.barriers, **{'hotplug-status': 'connected'})
         self.wait_state(999, self.barriers, 2)
+        self.xs.rm(backend(999, self.barriers))
 
     def lock_minor(self, minor):
         os.makedirs(self.run + '/tapdisk', 0o700, exist_ok=True)

@@ -207,6 +207,18 @@ class Tapdisk(Case):
         self.barrier()
         self.assertIsNone(self.node(1, 'state'))
 
+    def test_connection_lost_while_disconnecting(self):
+        """The device is not forgotten before its ring is known to be gone."""
+        self.connect(1)
+        self.tapdisk.hold = {DISCONNECT}
+        self.xs.rm(backend(1))
+        self.tapdisk.wait(lambda: self.tapdisk.held)
+        self.tapdisk.hold, self.tapdisk.held = set(), []
+        self.tapdisk.hang_up()
+        self.tapdisk.wait(lambda: not self.tapdisk.rings)
+        self.barrier()
+        self.assertIsNone(self.node(1, 'state'))
+
     def test_asked_to_close_while_connecting(self):
         self.tapdisk.hold = {CONNECT}
         self.add(1)
