@@ -96,7 +96,9 @@ answer(struct blkif_slot *slot, int status)
 	slot->answered = true;
 	if (!blkif_is_alive(device))
 		return;
-	blkif_ring_respond(&queue->ring, slot->request.id, slot->request.op, status);
+	/* Guests compare: an indirect request is answered as the read or write that it is. */
+	blkif_ring_respond(&queue->ring, slot->request.id, blkif_effective_op(&slot->request),
+			   status);
 	device->counters.responses++;
 	blkif_touch(queue);
 }
