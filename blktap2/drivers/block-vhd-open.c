@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -43,7 +45,6 @@ mark_full(struct vd_state *vd, struct io *io)
 	err = vhd_image_read_batmap(io, &vd->image, &map, NULL);
 	if (err)
 		return err == -ENOENT || err == -EINVAL ? 0 : err;
-	vd->batmap_is_good = true;
 	for (i = 0; i < vd->image.layout.entries; i++)
 		if (vd->map[i].inverted && vhd_bits_test(map, i))
 			vd->map[i].slot = VD_SLOT_FULL;
@@ -116,7 +117,7 @@ allocate(struct vd_state *vd)
 }
 
 static int
-load(struct vd_state *vd, struct io *io, struct reason *why)
+load(struct vd_state *vd, struct io *io, td_flag_t flags, struct reason *why)
 {
 	int err;
 
@@ -130,6 +131,8 @@ load(struct vd_state *vd, struct io *io, struct reason *why)
 		err = allocate(vd);
 	if (!err)
 		err = vd_commit_init(vd);
+	if (!err)
+		err = vd_crypt_init(vd, flags, why);
 	return err;
 }
 
@@ -175,11 +178,25 @@ open_metadata(struct vd_state *vd, const char *name, td_flag_t flags, struct rea
 	err = io_file_open(name, 0, &io);
 	if (err)
 		return err;
-	err = load(vd, io, why);
+	err = load(vd, io, flags, why);
 	io_close(io);
 	if (!err && vd->is_writable)
 		err = io_file_open(name, how, &vd->io);
 	return err ? err : mend_end(vd);
+}
+
+/* A device with sectors of more than 512 bytes is read and written through the page cache. */
+static void
+suit_device(struct vd_state *vd)
+{
+	int bytes, how;
+
+	if (!vd->file.is_device || ioctl(vd->file.fd, BLKSSZGET, &bytes) ||
+	    bytes <= DEFAULT_SECTOR_SIZE)
+		return;
+	how = fcntl(vd->file.fd, F_GETFL);
+	if (how >= 0)
+		fcntl(vd->file.fd, F_SETFL, how & ~O_DIRECT);
 }
 
 int
@@ -192,6 +209,7 @@ vd_open_image(struct vd_state *vd, const char *name, td_flag_t flags)
 	err = raw_open_file(vd->driver, name, flags, true, &vd->file);
 	if (err)
 		return err;
+	suit_device(vd);
 	err = open_metadata(vd, name, flags, &why);
 	if (err) {
 		vd_free(vd);
@@ -293,13 +311,17 @@ void
 vd_free(struct vd_state *vd)
 {
 	struct vd_pool *pool;
+	int i;
 
 	while ((pool = vd->pools)) {
 		vd->pools = pool->next;
+		for (i = 0; i < TAPDISK_DATA_REQUESTS; i++)
+			free(pool->requests[i].bounce);
 		free(pool);
 	}
 	vd_cache_free(vd);
 	vd_commit_free(vd);
+	vhd_crypt_free(vd->crypt);
 	free(vd->map);
 	free(vd->sectors);
 	io_close(vd->io);

@@ -41,11 +41,11 @@ settle(struct vd_request *request, int err)
 	if (!err)
 		set_bits(block, request);
 	block->pins--;
-	vd_finish(request, err);
+	request->end(request, err);
 }
 
-static void
-block_write_done(void *arg, struct tiocb *tiocb, int err)
+void
+vd_block_write_done(void *arg, struct tiocb *tiocb, int err)
 {
 	struct vd_request *request = arg;
 	struct vd_block *block = request->block;
@@ -109,8 +109,8 @@ vd_save_bits(struct vd_block *block, struct vd_request *request)
 /* ---- the way of a part --------------------------------------------------------------------------
  */
 
-static uint64_t
-offset_of(const struct vd_request *request)
+uint64_t
+vd_offset_of(const struct vd_request *request)
 {
 	const struct vd_state *vd = request->vd;
 	const struct vd_entry *entry = &vd->map[request->treq.sec >> vd->spb_shift];
@@ -163,11 +163,11 @@ write_go(struct vd_request *request, int err)
 		return;
 	}
 	if (!block || vhd_bits_all(block->bits, first_of(request), (uint32_t)request->treq.secs)) {
-		vd_transfer(request, offset_of(request), write_done);
+		vd_transfer(request, vd_offset_of(request), write_done);
 		return;
 	}
 	vd_save_bits(block, request);
-	vd_transfer(request, offset_of(request), block_write_done);
+	vd_transfer(request, vd_offset_of(request), vd_block_write_done);
 }
 
 static void

@@ -44,6 +44,8 @@ vd_take_request(struct vd_state *vd, const td_request_t *part)
 	request->treq = *part;
 	request->block = NULL;
 	request->leads = false;
+	request->left = 0;
+	request->end = vd_finish;
 	return request;
 }
 
@@ -113,6 +115,10 @@ vd_transfer(struct vd_request *request, uint64_t offset, td_queue_callback_t don
 	struct vd_state *vd = request->vd;
 	const td_request_t *treq = &request->treq;
 
+	if (vd->crypt) {
+		vd_crypt_transfer(request, offset, done);
+		return;
+	}
 	if (treq->op == TD_OP_READ)
 		td_prep_read(&request->tiocb, vd->file.fd, treq->buf,
 			     (size_t)treq->secs << SECTOR_SHIFT, (long long)offset, done, request);
@@ -154,6 +160,38 @@ vhd_drv_is_busy(td_driver_t *driver)
 
 /* ---- the rest -----------------------------------------------------------------------------------
  */
+
+/* Only what the footer says changes; blocks that the disk gains must be unused, as they always
+ * were. */
+static int
+vhd_drv_resize(td_driver_t *driver, td_sector_t size)
+{
+	struct vd_state *vd = driver->data;
+	vhd_footer_t *footer = &vd->image.footer;
+	uint32_t needed, i;
+
+	if (!size)
+		return 0;
+	if (vd->is_fixed || size > VHD_MAX_SECTORS ||
+	    vhd_entries_needed(size, vd->image.layout.spb) > vd->image.layout.entries)
+		return -EOPNOTSUPP;
+	if (vd->growth.stage != VD_GROWTH_IDLE || vd->commit.writes_footers)
+		return -EBUSY;
+	needed = (uint32_t)vhd_entries_needed(size, vd->image.layout.spb);
+	for (i = vd->needed; i < needed; i++)
+		if (vd->map[i].inverted)
+			return -EUCLEAN;
+	footer->current_size = size << SECTOR_SHIFT;
+	footer->geometry = vhd_geometry(size);
+	vd->image.sectors = size;
+	vd->needed = needed;
+	driver->info.size = size;
+	vd->changed = true;
+	vd->footer_dirty = true;
+	vd->copy_is_lost = true;
+	vd_commit_start(vd);
+	return 0;
+}
 
 static void
 vhd_drv_stats(td_driver_t *driver, td_stats_t *stats)
@@ -200,6 +238,10 @@ struct tap_disk tapdisk_vhd = {
 	.td_queue_write = vd_queue_write,
 	.td_debug = vhd_drv_debug,
 	.td_queue_flush = vd_queue_flush,
+	.td_queue_discard = vd_queue_discard,
+	.td_queue_write_zeroes = vd_queue_write_zeroes,
+	.td_queue_block_status = vd_queue_block_status,
+	.td_resize = vhd_drv_resize,
 	.td_stats = vhd_drv_stats,
 	.td_is_busy = vhd_drv_is_busy,
 };

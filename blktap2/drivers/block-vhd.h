@@ -19,6 +19,7 @@
 #include "drivers/block-raw.h"
 #include "common/io.h"
 #include "vhd/lib/bits.h"
+#include "vhd/lib/crypt.h"
 #include "vhd/lib/image.h"
 
 #define VD_CACHE_BYTES (2u << 20) /* of bitmaps, per image */
@@ -83,10 +84,14 @@ struct vd_request {
 	td_request_t treq;
 	struct tiocb tiocb;
 	struct vd_state *vd;
-	struct vd_block *block;                          /* pinned; NULL: no bits will change */
-	void (*go)(struct vd_request *request, int err); /* what follows the wait */
-	bool leads;      /* its bits are in the first bitmap of a fresh block */
-	uint8_t *bounce; /* owned: encrypted data on their way */
+	struct vd_block *block;                           /* pinned; NULL: no bits will change */
+	void (*go)(struct vd_request *request, int err);  /* what follows the wait */
+	void (*end)(struct vd_request *request, int err); /* of the part */
+	int left;                 /* sectors of a range that follow the part */
+	bool leads;               /* its bits are in the first bitmap of a fresh block */
+	td_queue_callback_t done; /* encrypted images: after decryption */
+	uint8_t *bounce;          /* owned: encrypted data on their way */
+	size_t bounce_bytes;
 	struct vd_request *next;
 };
 
@@ -174,10 +179,10 @@ struct vd_state {
 	bool is_fixed;
 	bool is_writable;
 	bool has_parent;
-	bool no_punch;       /* the file system makes no holes */
-	bool changed;        /* something has been written since open */
-	bool batmap_is_good; /* the one in the file counts */
-	bool at_once;        /* nobody is left to wait: operations are done at once */
+	bool no_punch;           /* the file system makes no holes */
+	bool changed;            /* something has been written since open */
+	struct vhd_crypt *crypt; /* owned; NULL: data are clear */
+	bool at_once;            /* nobody is left to wait: operations are done at once */
 
 	struct vhd_image image;
 	struct io *io;         /* owned; for what blocks; NULL unless writable */
@@ -309,6 +314,15 @@ enum vd_kind {
 /* What the sectors from sec on are, and how many of them (at most *secs) are the same. */
 enum vd_kind vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset);
 
+/* ---- block-vhd-crypt.c --------------------------------------------------------------------------
+ */
+
+/* The key of the disk, or its absence, suits the image: vd->crypt is set, or not.  0 or -errno. */
+int vd_crypt_init(struct vd_state *vd, td_flag_t flags, struct reason *why);
+
+/* vd_transfer() for encrypted images. */
+void vd_crypt_transfer(struct vd_request *request, uint64_t offset, td_queue_callback_t done);
+
 /* ---- block-vhd-parent.c -------------------------------------------------------------------------
  */
 
@@ -329,6 +343,8 @@ int vd_part_secs(const struct vd_state *vd, const td_request_t *treq);
 
 /* See block-vhd-write.c. */
 int vd_find_block(struct vd_request *request, struct vd_block **block);
+uint64_t vd_offset_of(const struct vd_request *request); /* bytes; of an allocated block */
+void vd_block_write_done(void *arg, struct tiocb *tiocb, int err);
 void vd_save_bits(struct vd_block *block, struct vd_request *request);
 
 /* ---- block-vhd-alloc.c --------------------------------------------------------------------------
