@@ -580,6 +580,7 @@ suite(void)
 	Suite *all = suite_create("block-log");
 	TCase *logged = tcase_create("logged"), *failing = tcase_create("failing");
 
+	tcase_set_timeout(logged, 600);
 	tcase_add_checked_fixture(logged, setup, teardown);
 	tcase_add_test(logged, random_changes_agree_with_a_model);
 	tcase_add_test(logged, a_bit_is_in_the_file_before_the_change_goes_down);

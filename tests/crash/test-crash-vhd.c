@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Power cuts through VHD images that a tapdisk writes to: after each the image passes the check,
+ * but for what opening it again puts right; every flushed sector is there, and no foreign one.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/crash/crash-run.h"
+#include "tests/driver-kit/make-vhd.h"
+#include "vhd/lib/bits.h"
+#include "vhd/lib/image.h"
+
+#define SECTORS 16384 /* 8 MiB */
+#define KIB 1024u
+#define ENTRIES_MAX 1024 /* of the images here */
+
+extern char **environ;
+
+static struct crash_run run;
+static bool has_qemu_img;
+
+/* ---- looking at what is left --------------------------------------------------------------------
+ */
+
+static const char *
+wrong(struct crash_run *crash, const char *when, const char *what)
+{
+	kit_fail(&crash->kit, "%s: %s", when, what);
+	return crash->kit.why;
+}
+
+/* A block that is marked full has all of its sectors. */
+static bool
+is_batmap_right(struct io *io, const struct vhd_image *image, const uint32_t *bat,
+		const uint8_t *map)
+{
+	static uint8_t bitmap[VHD_SECTOR_SIZE];
+	uint32_t block;
+
+	for (block = 0; block < image->layout.entries; block++) {
+		if (!vhd_bits_test(map, block))
+			continue;
+		if (bat[block] == VHD_BLOCK_UNUSED ||
+		    vhd_image_read_bitmap(io, image, bat[block], bitmap))
+			return false;
+		if (!vhd_bits_all(bitmap, 0, image->layout.spb))
+			return false;
+	}
+	return true;
+}
+
+/* Footer, header and table are sound, no blocks overlap, no block is called full that is not. */
+static const char *
+check_tables(struct crash_run *crash, struct io *io, const char *when)
+{
+	static uint32_t bat[ENTRIES_MAX];
+	struct reason why = { "" };
+	struct vhd_image image;
+	uint8_t *map = NULL;
+	bool is_right;
+
+	if (vhd_image_read(io, 0, &image, &why))
+		return wrong(crash, when, why.text);
+	if (image.layout.entries > ENTRIES_MAX || image.layout.bm_secs != 1)
+		return "an image that this test does not know";
+	if (vhd_image_read_bat(io, &image, 0, image.layout.entries, bat))
+		return wrong(crash, when, "the table of blocks cannot be read");
+	if (vhd_image_check_bat(&image, bat, image.layout.entries, true, &why))
+		return wrong(crash, when, why.text);
+	if (vhd_image_read_batmap(io, &image, &map, &why))
+		return NULL;
+	is_right = is_batmap_right(io, &image, bat, map);
+	free(map);
+	return is_right ? NULL : wrong(crash, when, "a block is called full that is not");
+}
+
+static const char *
+check_image(struct crash_run *crash, const char *path, const char *when)
+{
+	const char *found;
+	struct io *io;
+
+	if (io_file_open(path, 0, &io))
+		return wrong(crash, when, "it cannot be opened");
+	found = check_tables(crash, io, when);
+	io_close(io);
+	return found;
+}
+
+static int
+run_program(char *const argv[])
+{
+	pid_t pid;
+	int status;
+
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The same disk as another program reads it.  It rounds the size up to a geometry. */
+static const char *
+check_with_qemu(struct crash_run *crash, const char *path, uint64_t moment)
+{
+	static uint8_t disk[SECTORS * 512];
+	char raw[256];
+	char *argv[] = { "qemu-img", "convert", "-f",         "vpc", "-O", "raw",
+			 "-S",       "64k",     (char *)path, raw,   NULL };
+	ssize_t got;
+	int fd;
+
+	snprintf(raw, sizeof(raw), "%s/raw", crash->kit.dir);
+	if (run_program(argv))
+		return "qemu-img cannot read it";
+	fd = open(raw, O_RDONLY | O_CLOEXEC);
+	got = pread(fd, disk, sizeof(disk), 0);
+	close(fd);
+	unlink(raw);
+	if (got < (ssize_t)sizeof(disk) / 2)
+		return "qemu-img reads less than there is";
+	return guest_allows(&crash->guest, moment, 0, (uint64_t)got / 512, disk) ? NULL
+										 : crash->guest.why;
+}
+
+/* The leaf is always called "leaf". */
+static const char *
+check_vhd(struct crash_run *crash, uint64_t moment, bool chosen)
+{
+	char path[256], params[300], parent[256];
+	const char *found;
+
+	snprintf(path, sizeof(path), "%s/leaf", crash->after);
+	snprintf(params, sizeof(params), "vhd:%s", path);
+	snprintf(parent, sizeof(parent), "%s/parent", crash->after);
+	found = check_image(crash, path, "before it is opened");
+	if (!found && !crash_run_reads(crash, params, moment))
+		found = crash->kit.why;
+	if (!found)
+		found = check_image(crash, path, "after it was opened");
+	if (!found && chosen && has_qemu_img && access(parent, F_OK))
+		found = check_with_qemu(crash, path, moment);
+	return found;
+}
+
+/* ---- runs ---------------------------------------------------------------------------------------
+ */
+
+static const struct variant {
+	uint32_t block_size;
+	bool batmap;
+	enum { NO_PARENT, VHD_PARENT, RAW_PARENT } parent;
+	struct crash_work work;
+} variants[] = {
+	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false } },
+	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true } },
+	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true } },
+	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true } },
+	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false } },
+};
+
+#define VARIANTS ((int)(sizeof(variants) / sizeof(variants[0])))
+
+static void
+setup(void)
+{
+	has_qemu_img = access("/usr/bin/qemu-img", X_OK) == 0;
+	crash_run_begin(&run, "aio");
+	printf("# CRASH_SEED=%u\n", run.seed);
+}
+
+static void
+teardown(void)
+{
+	crash_run_end(&run);
+}
+
+/* Something to be seen through the leaf. */
+static void
+make_parent(const struct variant *variant, vhd_uuid_t *uuid)
+{
+	const struct make_vhd how = { .type = VHD_TYPE_DYNAMIC,
+				      .sectors = SECTORS,
+				      .block_size = variant->block_size,
+				      .batmap = true };
+	char path[256], params[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/parent", run.images);
+	if (variant->parent == VHD_PARENT) {
+		ck_assert_int_eq(make_vhd(path, &how, uuid), 0);
+	} else {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		ck_assert_int_eq(ftruncate(fd, SECTORS * 512), 0);
+		close(fd);
+	}
+	snprintf(params, sizeof(params), "%s:%s", variant->parent == VHD_PARENT ? "vhd" : "aio",
+		 path);
+	ck_assert_msg(crash_run_prepare(&run, params, 1000, 3000, 1), "%s", run.kit.why);
+	ck_assert_msg(crash_run_prepare(&run, params, 9000, 7000, 2), "%s", run.kit.why);
+}
+
+static void
+make_leaf(const struct variant *variant)
+{
+	struct make_vhd how = { .type = VHD_TYPE_DYNAMIC,
+				.sectors = SECTORS,
+				.block_size = variant->block_size,
+				.batmap = variant->batmap };
+	vhd_uuid_t uuid;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/leaf", run.images);
+	if (variant->parent != NO_PARENT) {
+		make_parent(variant, &uuid);
+		how.type = VHD_TYPE_DIFFERENCING;
+		how.parent = "parent";
+		how.parent_uuid = variant->parent == VHD_PARENT ? &uuid : NULL;
+	}
+	ck_assert_int_eq(make_vhd(path, &how, NULL), 0);
+}
+
+START_TEST(flushed_writes_survive_and_the_image_is_sound)
+{
+	const struct variant *variant = &variants[_i];
+	char params[300];
+
+	make_leaf(variant);
+	snprintf(params, sizeof(params), "vhd:%s/leaf", run.images);
+	ck_assert_msg(crash_run_work(&run, params, &variant->work), "%s", run.kit.why);
+	ck_assert_msg(crash_run_cuts(&run, check_vhd), "variant %d: %s", _i, run.kit.why);
+}
+END_TEST
+
+START_TEST(a_flush_that_does_nothing_is_found)
+{
+	char params[300];
+
+	make_leaf(&variants[0]);
+	snprintf(params, sizeof(params), "vhd:%s/leaf", run.images);
+	ck_assert_msg(crash_run_work(&run, params, &variants[0].work), "%s", run.kit.why);
+	run.history.sync_count = (size_t)run.history.file_count;
+	history_close(&run.history);
+	ck_assert(!crash_run_cuts(&run, check_vhd));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *all = suite_create("crash-vhd");
+	TCase *tests = tcase_create("cuts");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 600);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, flushed_writes_survive_and_the_image_is_sound, 0, VARIANTS);
+	tcase_add_test(tests, a_flush_that_does_nothing_is_found);
+	suite_add_tcase(all, tests);
+	runner = srunner_create(all);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
