@@ -48,6 +48,25 @@ START_TEST(what_is_written_is_read)
 }
 END_TEST
 
+START_TEST(indirect_requests_are_answered_as_what_they_carry)
+{
+	struct front_segment segments[32];
+	struct front_response response;
+	unsigned i;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	fill(probe.store, 32 * PAGE, 5);
+	for (i = 0; i < 32; i++)
+		segments[i] = ring_segment(&rig, i, 0, 7);
+	front_indirect(&rig.queues[0], READ, 78, 0, segments, 32, rig.page, rig.page_gref);
+	response = ring_wait(&rig, 0);
+	ck_assert_uint_eq(response.id, 78);
+	ck_assert_uint_eq(response.op, READ);
+	ck_assert_int_eq(response.status, 0);
+	ck_assert_mem_eq(rig.data, probe.store, 32 * PAGE);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -57,6 +76,7 @@ suite(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, what_is_written_is_read);
+	tcase_add_test(tests, indirect_requests_are_answered_as_what_they_carry);
 	suite_add_tcase(all, tests);
 	return all;
 }
