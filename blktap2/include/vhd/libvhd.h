@@ -33,8 +33,8 @@ extern "C" {
 
 #define VHD_OPEN_RDONLY 0x01
 #define VHD_OPEN_RDWR 0x02
-#define VHD_OPEN_FAST 0x04            /* read 1536 bytes at offset 0 at once, and believe them */
-#define VHD_OPEN_STRICT 0x08          /* the trailing footer must be valid, and go with its copy */
+#define VHD_OPEN_FAST 0x04   /* of footer copy and header only; batmap and locators are not read */
+#define VHD_OPEN_STRICT 0x08 /* the trailing footer must be valid, and go with its copy */
 #define VHD_OPEN_IGNORE_DISABLED 0x10 /* although a resize is under way */
 #define VHD_OPEN_CACHED 0x20          /* devices, too, through the page cache */
 #define VHD_OPEN_IO_WRITE_SPARSE 0x40 /* zeros into what reads as zeros take no space */
@@ -337,7 +337,7 @@ vhd_parent_locator_size(const vhd_parent_locator_t *locator)
 static inline int
 vhd_parent_raw(const vhd_context_t *ctx)
 {
-	static const vhd_uuid_t nil;
+	static const vhd_uuid_t nil = { { 0 } };
 
 	return ctx->footer.type == VHD_TYPE_DIFFERENCING &&
 	       memcmp(&ctx->header.parent_uuid, &nil, sizeof(nil)) == 0;

@@ -52,6 +52,8 @@ struct vhd_private {
 	struct vhd_lower lower;
 	const vhd_context_t *child; /* borrowed; whose parent this was opened as */
 	struct vhd_crypt *crypt;    /* owned; NULL: no key */
+	bool is_encrypted;          /* valid once keyhash_known */
+	bool keyhash_known;
 
 	/* The bitmap of one block, the last one that was used. */
 	uint8_t *bitmap;       /* owned; bm_secs sectors */
@@ -62,7 +64,7 @@ struct vhd_private {
 	 * Allocations that are in memory only: blocks whose entries vhd_sync() will write after
 	 * their data are durable.
 	 */
-	uint8_t *pending; /* owned; a bit for each sector of the BAT */
+	uint8_t *pending; /* owned; a bit for each block; NULL: none yet */
 	uint32_t pending_count;
 	uint64_t end_of_data; /* bytes; 0: not known yet */
 	bool grows;           /* the trailing footer is gone until the next vhd_sync() */
@@ -70,12 +72,19 @@ struct vhd_private {
 	bool unsynced;
 };
 
-/* Set the reason; returns err.  Also to syslog, if vhd_log_level() says so. */
+/* Set the reason; returns err.  Also to syslog, if libvhd_set_log_level() said so. */
 int __attribute__((format(printf, 3, 4)))
 vhd_fail(vhd_context_t *ctx, int err, const char *format, ...);
 
-/* vhd_open() on any struct io, which is taken: closed with the context, or by a failure. */
-int vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags);
+/* The same for a reason that is in priv->why already; err may be 0. */
+int vhd_told(const vhd_context_t *ctx, int err);
+
+/* vhd_open() that says why it failed. */
+int vhd_open_told(vhd_context_t *ctx, const char *file, int flags, struct reason *why);
+
+/* The same on any struct io, which is taken: closed with the context, or by a failure. */
+int vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags,
+		struct reason *why);
 
 /* The context may write: 0, or -EROFS, or -EBUSY while a resize is under way. */
 int vhd_may_write(vhd_context_t *ctx);
@@ -98,6 +107,12 @@ int vhd_context_at(vhd_context_t *ctx, enum vhd_point point);
  */
 int vhd_need_bat(vhd_context_t *ctx);
 int vhd_need_batmap(vhd_context_t *ctx);
+
+/* Sector number n of the BAT; the entries must be those of the image. */
+int vhd_bat_write_sector(vhd_context_t *ctx, const vhd_bat_t *bat, uint32_t sector);
+
+/* The header of the batmap as it is, durably; and in the context. */
+int vhd_batmap_write_header(vhd_context_t *ctx, const vhd_batmap_header_t *header);
 
 /* Where the trailing footer belongs now, in bytes. */
 int vhd_footer_place(vhd_context_t *ctx, uint64_t *at);

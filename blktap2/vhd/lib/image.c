@@ -66,11 +66,13 @@ read_copy(struct io *io, struct found *found)
 
 /* What a fixed disk has at offset 0 is its guest's. */
 static int
-read_both(struct io *io, struct vhd_image *image, struct found *found)
+read_both(struct io *io, unsigned flags, struct vhd_image *image, struct found *found)
 {
 	int err;
 
 	err = read_trailing(io, image, found);
+	if (flags & VHD_IMAGE_FAST)
+		err = 0;
 	if (err || (found->has_trailing && !vhd_footer_is_dynamic(&found->trailing)))
 		return err;
 	return read_copy(io, found);
@@ -85,7 +87,7 @@ choose(struct vhd_image *image, const struct found *found, unsigned flags, struc
 	};
 	const vhd_footer_t *chosen;
 
-	if (flags & VHD_IMAGE_USE_COPY && both.copy)
+	if (flags & (VHD_IMAGE_USE_COPY | VHD_IMAGE_FAST) && both.copy)
 		both.trailing = NULL;
 	if (vhd_footer_choose(&both, &chosen, &image->footers, NULL))
 		return reason(why, -EINVAL, "footer: %s", found->why_no_trailing.text);
@@ -192,7 +194,7 @@ read_locators(struct vhd_image *image, struct reason *why)
 }
 
 static int
-read_dynamic(struct io *io, struct vhd_image *image, struct reason *why)
+read_dynamic(struct io *io, unsigned flags, struct vhd_image *image, struct reason *why)
 {
 	uint64_t odd = image->file_bytes % VHD_SECTOR_SIZE;
 	int err;
@@ -206,6 +208,8 @@ read_dynamic(struct io *io, struct vhd_image *image, struct reason *why)
 		return err;
 	vhd_layout_init(&image->layout, image->footer.data_offset, &image->header);
 	image->layout.blocks_end = image->footer_at;
+	if (flags & VHD_IMAGE_FAST)
+		return 0;
 	err = read_batmap_header(io, image, why);
 	if (err || image->footer.type != VHD_TYPE_DIFFERENCING)
 		return err;
@@ -225,7 +229,7 @@ vhd_image_read(struct io *io, unsigned flags, struct vhd_image *image, struct re
 		return reason(why, err, "file: %s", strerror(-err));
 	if (image->file_bytes < VHD_FOOTER_BYTES)
 		return reason(why, -EINVAL, "file: too small to be an image");
-	err = read_both(io, image, &found);
+	err = read_both(io, flags, image, &found);
 	if (err)
 		return reason(why, err, "file: cannot be read: %s", strerror(-err));
 	err = choose(image, &found, flags, why);
@@ -233,7 +237,9 @@ vhd_image_read(struct io *io, unsigned flags, struct vhd_image *image, struct re
 		err = check_footers(image, flags, why);
 	if (err)
 		return err;
-	return vhd_image_is_dynamic(image) ? read_dynamic(io, image, why) : read_fixed(image, why);
+	if (!vhd_image_is_dynamic(image))
+		return read_fixed(image, why);
+	return read_dynamic(io, flags, image, why);
 }
 
 uint32_t

@@ -49,6 +49,11 @@ struct vhd_image {
 #define VHD_IMAGE_POISONED 0x02u
 /* The copy at offset 0 counts, whatever the trailing footer says (unless it says "fixed"). */
 #define VHD_IMAGE_USE_COPY 0x04u
+/*
+ * As USE_COPY, and look at nothing but the footers and the header; a trailing footer that cannot be
+ * read does not matter.  The layout lacks batmap and locators: not for writing.
+ */
+#define VHD_IMAGE_FAST 0x08u
 
 /* Read and check.  Returns 0, -EINVAL for what is no sound image, or what the io said. */
 int vhd_image_read(struct io *io, unsigned flags, struct vhd_image *image, struct reason *why);

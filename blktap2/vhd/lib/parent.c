@@ -47,7 +47,7 @@ folder_of(const char *path)
 }
 
 static int
-canonical_device(const char *path, char **canonical)
+canonical_folder(const char *path, char **canonical)
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *folder = folder_of(path);
@@ -73,12 +73,20 @@ vhd_canonical_path(const char *path, char **canonical)
 	if (stat(path, &found))
 		return -errno;
 	if (S_ISBLK(found.st_mode))
-		return canonical_device(path, canonical);
+		return canonical_folder(path, canonical);
 	real = realpath(path, NULL);
 	if (!real)
 		return -errno;
 	*canonical = real;
 	return 0;
+}
+
+int
+vhd_canonical_new_path(const char *path, char **canonical)
+{
+	int err = vhd_canonical_path(path, canonical);
+
+	return err == -ENOENT ? canonical_folder(path, canonical) : err;
 }
 
 /* ---- candidates ---------------------------------------------------------------------------------
@@ -209,37 +217,63 @@ try_header_name(struct search *search, const vhd_header_t *header)
 	return try_in_folders(search, slash ? slash : name);
 }
 
+static int
+begin_search(struct search *search, const char *child_path)
+{
+	AUTO_FREE char *canonical = NULL;
+	int err;
+
+	err = vhd_canonical_path(child_path, &canonical);
+	if (err)
+		return err;
+	search->folders[0] = folder_of(canonical);
+	search->folders[1] = folder_of(child_path);
+	if (!search->folders[0] || !search->folders[1])
+		return -ENOMEM;
+	if (strcmp(search->folders[0], search->folders[1]) == 0) {
+		free(search->folders[1]);
+		search->folders[1] = NULL;
+	}
+	return 0;
+}
+
+static int
+end_search(struct search *search, int err, char **path)
+{
+	free(search->folders[0]);
+	free(search->folders[1]);
+	if (err == -ENOENT && search->refusal)
+		err = search->refusal;
+	if (!err)
+		*path = search->found;
+	return err;
+}
+
+int
+vhd_parent_find_name(const char *name, const char *child_path, const struct vhd_parent_judge *judge,
+		     char **path)
+{
+	struct search search = { .judge = judge };
+	int err;
+
+	err = begin_search(&search, child_path);
+	if (!err)
+		err = try_name(&search, name);
+	return end_search(&search, err, path);
+}
+
 int
 vhd_parent_find(struct io *io, const vhd_header_t *header, const char *child_path,
 		const struct vhd_parent_judge *judge, char **path, struct reason *why)
 {
 	struct search search = { .judge = judge };
-	char *canonical = NULL;
 	int err;
 
-	err = vhd_canonical_path(child_path, &canonical);
-	if (err)
-		goto out;
-	search.folders[0] = folder_of(canonical);
-	search.folders[1] = folder_of(child_path);
-	err = -ENOMEM;
-	if (!search.folders[0] || !search.folders[1])
-		goto out;
-	if (strcmp(search.folders[0], search.folders[1]) == 0) {
-		free(search.folders[1]);
-		search.folders[1] = NULL;
-	}
-	err = try_locators(&search, io, header);
+	err = begin_search(&search, child_path);
+	if (!err)
+		err = try_locators(&search, io, header);
 	if (err == -ENOENT)
 		err = try_header_name(&search, header);
-	if (err == -ENOENT && search.refusal)
-		err = search.refusal;
-out:
-	free(canonical);
-	free(search.folders[0]);
-	free(search.folders[1]);
-	if (err)
-		return reason(why, err, "parent: %s", strerror(-err));
-	*path = search.found;
-	return 0;
+	err = end_search(&search, err, path);
+	return err ? reason(why, err, "parent: %s", strerror(-err)) : 0;
 }

@@ -36,6 +36,10 @@ struct vhd_parent_judge {
 int vhd_parent_find(struct io *io, const vhd_header_t *header, const char *child_path,
 		    const struct vhd_parent_judge *judge, char **path, struct reason *why);
 
+/* The same for one path, as a locator or a header has it. */
+int vhd_parent_find_name(const char *name, const char *child_path,
+			 const struct vhd_parent_judge *judge, char **path);
+
 /*
  * The path that one locator names, as vhd_locator_decode() gives it; nothing is looked for.
  * file_bytes: size of the image.  Returns 0, -EINVAL, -ENOMEM, or what the io said.
@@ -49,6 +53,9 @@ int vhd_locator_read(struct io *io, const vhd_parent_locator_t *locator, unsigne
  * *canonical is owned by the caller.  Returns 0 or -errno.
  */
 int vhd_canonical_path(const char *path, char **canonical);
+
+/* The same for a file that need not exist yet; its folder must. */
+int vhd_canonical_new_path(const char *path, char **canonical);
 
 /* The image has a raw parent: a differencing image whose parent has no unique id. */
 bool vhd_parent_is_raw(const vhd_footer_t *footer, const vhd_header_t *header);
