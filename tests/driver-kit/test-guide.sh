@@ -70,6 +70,13 @@ sed -i 's|^\t%D%/block-null.c|\t%D%/block-mynewdisk.c \\\n&|' "$tree/blktap2/dri
 
 grep -q "'mynewdisk'" "$tmp"/build/tools/python/xen/xend/server/blktap_disk_types_gen.py ||
     fail "mynewdisk is not in the Python list"
+cp "$tmp"/build/tools/python/xen/xend/server/blktap_disk_types_gen.py \
+    "$tree"/tools/python/xen/xend/server/
+PYTHONPATH=$tree/tools/python "${PYTHON:-python3}" -B -c '
+from xen.xend.server import BlktapController
+assert BlktapController.blktap_disk_types.count("mynewdisk") == 1
+assert BlktapController.parse_uname("tap:mynewdisk:/d").params == "mynewdisk:/d"' ||
+    fail "Python does not know mynewdisk"
 
 "$tmp/build/tests/driver-kit/td-conform" mynewdisk || fail "it does not conform"
 

@@ -1,32 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The list of disk types, and the names of disks."""
 
-import importlib
 import os
-import sys
+import random
 import unittest
 
-SOURCE = os.path.join(os.environ['top_srcdir'], 'tools', 'python')
-BUILD = os.path.join(os.environ['top_builddir'], 'tools', 'python')
-
-
-def load(*paths):
-    """Import the module afresh, its package spread over the given trees."""
-    for name in [name for name in sys.modules if name.split('.')[0] == 'xen']:
-        del sys.modules[name]
-    sys.path.insert(0, SOURCE)
-    try:
-        package = importlib.import_module('xen.xend.server')
-        package.__path__ = [os.path.join(path, 'xen', 'xend', 'server') for path in paths]
-        return importlib.import_module('xen.xend.server.BlktapController')
-    finally:
-        sys.path.remove(SOURCE)
+from trees import BUILD, SOURCE, load
 
 
 class DiskTypes(unittest.TestCase):
-    def setUp(self):
-        sys.dont_write_bytecode = True
-
     def generated(self):
         path = os.path.join(BUILD, 'xen', 'xend', 'server', 'blktap_disk_types_gen.py')
         names = {}
@@ -55,7 +37,6 @@ class DiskTypes(unittest.TestCase):
 class Unames(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        sys.dont_write_bytecode = True
         cls.module = load(SOURCE, BUILD)
 
     def test_all_forms_mean_the_same_disk(self):
@@ -77,6 +58,18 @@ class Unames(unittest.TestCase):
     def test_what_is_printed_is_parsed_back(self):
         for uname in ('tap:tapdisk:aio:/p', 'tap:ioemu:sync:/a:b', 'tap:tapdisk:ram:/c d'):
             self.assertEqual(str(self.module.parse_uname(uname)), uname)
+
+    def test_random_names_are_printed_and_parsed_back(self):
+        seed = int(os.environ.get('SEED', random.randrange(1 << 32)))
+        print(f'# SEED={seed}')
+        dice = random.Random(seed)
+        letters = [chr(code) for code in range(0x20, 0x7F)] + ['\u00e4', '\u20ac']
+        for _ in range(500):
+            file = '/' + ''.join(dice.choices([c for c in letters if c != '|'], k=dice.randint(1, 40)))
+            name = self.module.TapUname(dice.choice(('tap', 'tap2')), 'tapdisk',
+                                        dice.choice(self.module.blktap_disk_types), file)
+            again = self.module.parse_uname(str(name))
+            self.assertEqual((again.dtype, again.file), (name.dtype, name.file))
 
 
 if __name__ == '__main__':
