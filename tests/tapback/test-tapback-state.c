@@ -277,11 +277,11 @@ START_TEST(every_view_is_answered_soundly)
 	for (n = 0; n < VIEWS; n++) {
 		view = view_number(n);
 		reaction = state_react(&view);
-		ck_assert_int_lt(reaction, REACT_COUNT);
-		what = wrong(&view, reaction);
-		ck_assert_msg(!what, "view %lu (own %d frontend %d ring %d): %s: %s", n,
-			      (int)view.own, (int)view.frontend, (int)view.ring,
-			      reaction_name(reaction), what);
+		what = reaction < REACT_COUNT ? wrong(&view, reaction) : "no reaction";
+		if (what) /* an assertion for each view would take its time */
+			ck_abort_msg("view %lu (own %d frontend %d ring %d): %s: %s", n,
+				     (int)view.own, (int)view.frontend, (int)view.ring,
+				     reaction_name(reaction), what);
 	}
 }
 END_TEST
@@ -335,8 +335,8 @@ START_TEST(every_view_comes_to_rest)
 				break;
 			apply(&view, reaction);
 		}
-		ck_assert_msg(steps < 8, "view %lu goes on for ever: %s", n,
-			      reaction_name(reaction));
+		if (steps == 8)
+			ck_abort_msg("view %lu goes on for ever: %s", n, reaction_name(reaction));
 	}
 }
 END_TEST
