@@ -172,11 +172,8 @@ discard(vhd_context_t *ctx)
 }
 
 int
-vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags,
-	    struct reason *why)
+vhd_open_unread(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags)
 {
-	int err;
-
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->fd = -1;
 	ctx->oflags = flags;
@@ -189,6 +186,18 @@ vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags
 	}
 	ctx->priv->io = io_taken;
 	ctx->priv->bitmap_block = VHD_BLOCK_UNUSED;
+	return 0;
+}
+
+int
+vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags,
+	    struct reason *why)
+{
+	int err;
+
+	err = vhd_open_unread(ctx, io_taken, name, flags);
+	if (err)
+		return err;
 	err = open_image(ctx);
 	if (err) {
 		if (why)

@@ -86,6 +86,9 @@ int vhd_open_told(vhd_context_t *ctx, const char *file, int flags, struct reason
 int vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags,
 		struct reason *why);
 
+/* The same without a look at the image, which may be in any state: for raw I/O on it alone. */
+int vhd_open_unread(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags);
+
 /* The context may write: 0, or -EROFS, or -EBUSY while a resize is under way. */
 int vhd_may_write(vhd_context_t *ctx);
 
