@@ -43,6 +43,7 @@ top_builddir=$(cd "$top_builddir" && pwd)
 
 PATH=$top_builddir/blktap2/control:$top_builddir/blktap2/drivers:$PATH
 PATH=$top_builddir/blktap2/cbt:$top_builddir/blktap2/lvm:$PATH
+PATH=$top_builddir/bench:$top_builddir/tests/vhd:$PATH
 TAPDISK=$top_builddir/blktap2/drivers/tapdisk2
 export PATH TAPDISK
 unset TAPDISK2 BLKTAP_DEVICE_MODE
