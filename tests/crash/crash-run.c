@@ -106,18 +106,20 @@ guest_request_done(struct vbd_request *req, int err)
 }
 
 static void
-note_write(struct guest_request *request, uint32_t number, bool may_be_older)
+note_write(struct guest_request *request, uint32_t number)
 {
 	struct guest *guest = &request->run->guest;
 
 	must(guest->write_count < GUEST_WRITES, "too many writes");
 	request->write = guest->write_count++;
-	guest->writes[request->write] = (struct guest_write){ .begin = request->run->history.now++,
-							      .end = GUEST_NEVER,
-							      .sector = request->req.sector,
-							      .sectors = request->req.sectors,
-							      .number = number,
-							      .may_be_older = may_be_older };
+	guest->writes[request->write] =
+		(struct guest_write){ .begin = request->run->history.now++,
+				      .end = GUEST_NEVER,
+				      .sector = request->req.sector,
+				      .sectors = request->req.sectors,
+				      .number = number,
+				      .may_be_older = request->req.op == TD_OP_DISCARD,
+				      .is_durable = request->req.flags & TD_REQ_FUA };
 }
 
 static void
@@ -133,12 +135,13 @@ note_flush(struct guest_request *request)
 
 static void
 submit(struct crash_run *run, struct guest_request *request, int op, uint64_t sector,
-       uint64_t sectors)
+       uint64_t sectors, uint32_t flags)
 {
 	uint32_t number = op == TD_OP_WRITE ? run->guest.next_number++ : 0;
 
 	*request = (struct guest_request){ .run = run };
 	request->req = (struct vbd_request){ .op = op,
+					     .flags = flags,
 					     .sector = sector,
 					     .sectors = sectors,
 					     .done = guest_request_done,
@@ -156,7 +159,7 @@ submit(struct crash_run *run, struct guest_request *request, int op, uint64_t se
 	if (op == TD_OP_FLUSH)
 		note_flush(request);
 	else if (op != TD_OP_READ)
-		note_write(request, number, op == TD_OP_DISCARD);
+		note_write(request, number);
 	vbd_submit(run->kit.vbd, &request->req);
 }
 
@@ -198,6 +201,7 @@ static void
 submit_random(struct crash_run *run, const struct crash_work *work, struct guest_request *request)
 {
 	int op = random_op(run, work);
+	uint32_t flags = 0;
 	uint64_t sector = kit_random(&run->kit, run->sectors);
 	uint64_t sectors = 1 + kit_random(&run->kit, work->largest);
 
@@ -208,7 +212,9 @@ submit_random(struct crash_run *run, const struct crash_work *work, struct guest
 		sectors = run->sectors - sector;
 	if (op == TD_OP_FLUSH)
 		sector = sectors = 0;
-	submit(run, request, op, sector, sectors);
+	if (work->fua && op != TD_OP_FLUSH && op != TD_OP_READ && kit_random(&run->kit, 5) == 0)
+		flags = TD_REQ_FUA;
+	submit(run, request, op, sector, sectors, flags);
 }
 
 static bool
@@ -293,7 +299,7 @@ crash_run_reads(struct crash_run *run, const char *params, uint64_t moment)
 
 	if (err)
 		return kit_fail(&run->kit, "it cannot be opened: %s", strerror(-err));
-	submit(run, &request, TD_OP_READ, 0, run->sectors);
+	submit(run, &request, TD_OP_READ, 0, run->sectors, 0);
 	wait_for(run, &request);
 	if (request.err)
 		good = kit_fail(&run->kit, "it cannot be read: %s", strerror(-request.err));
@@ -330,14 +336,12 @@ crash_run_work(struct crash_run *run, const char *params, const struct crash_wor
 
 typedef const char *(*crash_check)(struct crash_run *run, uint64_t moment, bool chosen);
 
-static bool
-look_at(struct crash_run *run, const struct cut *cut, crash_check check)
+/* What a cut leaves goes to run->after, under the same names. */
+static void
+replay(struct crash_run *run, const struct cut *cut)
 {
-	static const char *const survivals[] = { "nothing", "everything", "a choice", "parts" };
 	char paths[HISTORY_FILES][256];
 	const char *at[HISTORY_FILES] = { NULL };
-	char text[sizeof(run->kit.why)];
-	const char *wrong;
 	int i;
 
 	for (i = 0; i < run->history.file_count; i++) {
@@ -346,6 +350,16 @@ look_at(struct crash_run *run, const struct cut *cut, crash_check check)
 		at[i] = paths[i];
 	}
 	history_replay(&run->history, cut, at);
+}
+
+static bool
+look_at(struct crash_run *run, const struct cut *cut, crash_check check)
+{
+	static const char *const survivals[] = { "nothing", "everything", "a choice", "parts" };
+	char text[sizeof(run->kit.why)];
+	const char *wrong;
+
+	replay(run, cut);
 	wrong = check(run, cut->moment, run->states++ % CHOSEN_EVERY == 0);
 	/* It may lie where the longer sentence will. */
 	snprintf(text, sizeof(text), "%s", wrong ? wrong : "");
@@ -399,4 +413,36 @@ crash_run_cuts(struct crash_run *run,
 		if (!cut_at(run, first + kit_random(&run->kit, moments), check))
 			return false;
 	return true;
+}
+
+bool
+crash_run_after_cut(struct crash_run *run, const char *params)
+{
+	const uint64_t moments = run->history.now + 1 - run->history.first;
+	const struct cut cut = { .moment = run->history.first + kit_random(&run->kit, moments),
+				 .survival = SURVIVE_RANDOM,
+				 .seed = (unsigned)kit_random(&run->kit, 1u << 30) };
+	struct history *history = &run->history;
+	struct guest_request request;
+	bool good;
+	int err, i;
+
+	replay(run, &cut);
+	err = kit_open_name(&run->kit, params, TD_OPEN_NO_O_DIRECT | TD_OPEN_RDONLY);
+	if (err)
+		return kit_fail(&run->kit, "it cannot be opened: %s", strerror(-err));
+	submit(run, &request, TD_OP_READ, 0, run->sectors, 0);
+	wait_for(run, &request);
+	good = !request.err && guest_restart(&run->guest, &history->now, run->sectors, request.buf);
+	munmap(request.buf, request.bytes);
+	err = kit_close(&run->kit);
+	for (i = 0; i < history->file_count; i++) {
+		char left[256];
+
+		snprintf(left, sizeof(left), "%s%s", run->after, strrchr(history->files[i], '/'));
+		must(rename(left, history->files[i]) == 0, "rename");
+	}
+	history_forget(history);
+	run->was_cut = true;
+	return (good && !err) || kit_fail(&run->kit, "it cannot be read after a cut");
 }

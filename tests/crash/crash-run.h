@@ -23,6 +23,7 @@ struct crash_run {
 	char after[128];  /* and the one of what is left after a cut: files of the same names */
 	uint64_t sectors; /* of the disk */
 	int states;       /* that were looked at */
+	bool was_cut;     /* by crash_run_after_cut */
 };
 
 /* handle: the type that the kit is made for. */
@@ -33,7 +34,7 @@ void crash_run_end(struct crash_run *run);
 struct crash_work {
 	int steps;
 	uint64_t largest; /* sectors of a write */
-	bool discards, zeroes, pauses;
+	bool discards, zeroes, pauses, fua;
 };
 
 /* The disk holds sectors of this write (number 0: nothing) before anything is recorded. */
@@ -54,6 +55,12 @@ bool crash_run_reads(struct crash_run *run, const char *params, uint64_t moment)
  * none should.
  */
 bool crash_run_work(struct crash_run *run, const char *params, const struct crash_work *work);
+
+/*
+ * Choose a cut, take what it leaves in the place of the images, and forget the run: the guest goes
+ * on from there, with the disk as params (a file of run->after) reads it.
+ */
+bool crash_run_after_cut(struct crash_run *run, const char *params);
 
 /*
  * Cut everywhere, and let check look at run->after; it returns NULL, or what is wrong.  Returns

@@ -39,6 +39,8 @@ is_flushed(const struct guest *guest, const struct guest_write *write, uint64_t 
 {
 	size_t i;
 
+	if (write->is_durable && write->end < moment)
+		return true;
 	for (i = 0; i < guest->flush_count; i++)
 		if (guest->flushes[i].begin > write->end && guest->flushes[i].end < moment)
 			return true;
@@ -88,6 +90,27 @@ allows_sector(const struct guest *guest, uint64_t moment, uint64_t sector, uint3
 	return false;
 }
 
+/* What is found, and what was written there. */
+static void
+explain(struct guest *guest, uint64_t moment, uint64_t sector, uint32_t number)
+{
+	const struct guest_write *write;
+	size_t i, length;
+
+	snprintf(guest->why, sizeof(guest->why), "sector %llu has write %u, of",
+		 (unsigned long long)sector, number);
+	for (i = 0; i < guest->write_count; i++) {
+		write = &guest->writes[i];
+		length = strlen(guest->why);
+		if (covers(write, sector, moment))
+			snprintf(guest->why + length, sizeof(guest->why) - length,
+				 " %u%s%s (%llu-%llu)", write->number,
+				 write->may_be_older ? " discard" : "",
+				 is_flushed(guest, write, moment) ? " durable" : "",
+				 (unsigned long long)write->begin, (unsigned long long)write->end);
+	}
+}
+
 bool
 guest_allows(struct guest *guest, uint64_t moment, uint64_t sector, uint64_t sectors,
 	     const uint8_t *buf)
@@ -104,10 +127,36 @@ guest_allows(struct guest *guest, uint64_t moment, uint64_t sector, uint64_t sec
 			return false;
 		}
 		if (!allows_sector(guest, moment, sector + i, number)) {
-			snprintf(guest->why, sizeof(guest->why), "sector %llu: write %u",
-				 (unsigned long long)(sector + i), number);
+			explain(guest, moment, sector + i, number);
 			return false;
 		}
+	}
+	return true;
+}
+
+bool
+guest_restart(struct guest *guest, uint64_t *now, uint64_t sectors, const uint8_t *buf)
+{
+	struct guest_write *run = NULL;
+	uint32_t number;
+	uint64_t i;
+
+	guest->write_count = guest->flush_count = 0;
+	for (i = 0; i < sectors; i++) {
+		if (!number_of(buf + i * SECTOR, i, &number) || guest->write_count == GUEST_WRITES)
+			return false;
+		if (run && run->number == number) {
+			run->sectors++;
+			continue;
+		}
+		run = &guest->writes[guest->write_count++];
+		*run = (struct guest_write){ .begin = *now,
+					     .end = *now + 1,
+					     .sector = i,
+					     .sectors = 1,
+					     .number = number,
+					     .is_durable = true };
+		*now += 2;
 	}
 	return true;
 }

@@ -21,6 +21,7 @@ struct guest_write {
 	uint64_t sector, sectors;
 	uint32_t number;   /* of what the sectors hold now */
 	bool may_be_older; /* a discard: what was there before may come back */
+	bool is_durable;   /* as soon as it has ended */
 };
 
 struct guest_flush {
@@ -33,8 +34,11 @@ struct guest {
 	struct guest_flush flushes[GUEST_WRITES];
 	size_t flush_count;
 	uint32_t next_number;
-	char why[256]; /* of a mismatch */
+	char why[1024]; /* of a mismatch */
 };
+
+/* The guest begins anew, with a disk that holds what is in buf.  False: that is not its own. */
+bool guest_restart(struct guest *guest, uint64_t *now, uint64_t sectors, const uint8_t *buf);
 
 /* Fill a buffer with the sectors of write number. */
 void guest_fill(uint8_t *buf, uint64_t sector, uint64_t sectors, uint32_t number);

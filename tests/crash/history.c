@@ -37,12 +37,19 @@ grown(void *array, size_t count, size_t *room, size_t bytes)
  */
 
 void
-history_free(struct history *history)
+history_forget(struct history *history)
 {
 	size_t i;
 
 	for (i = 0; i < history->op_count; i++)
 		free(history->ops[i].data);
+	history->op_count = history->sync_count = 0;
+}
+
+void
+history_free(struct history *history)
+{
+	history_forget(history);
 	while (history->file_count > 0)
 		free(history->files[--history->file_count]);
 	free(history->ops);

@@ -51,6 +51,9 @@ struct history {
 
 void history_free(struct history *history);
 
+/* All operations are forgotten; the files, and the time, stay. */
+void history_forget(struct history *history);
+
 /* The file of that path; it is added when it is new, and *is_new (if not NULL) set. */
 int history_file(struct history *history, const char *path, bool *is_new);
 

@@ -55,9 +55,12 @@ teardown(void)
 static void
 work(const char *type)
 {
-	const struct crash_work wanted = {
-		.steps = 60, .largest = 64, .discards = true, .zeroes = true, .pauses = true
-	};
+	const struct crash_work wanted = { .steps = 60,
+					   .largest = 64,
+					   .discards = true,
+					   .zeroes = true,
+					   .pauses = true,
+					   .fua = true };
 	char params[256];
 
 	snprintf(params, sizeof(params), "%s:%s/disk", type, run.images);

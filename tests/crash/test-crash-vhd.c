@@ -20,6 +20,7 @@
 
 #define SECTORS 16384 /* 8 MiB */
 #define KIB 1024u
+#define ROUNDS 5
 #define ENTRIES_MAX 1024 /* of the images here */
 
 extern char **environ;
@@ -146,7 +147,9 @@ check_vhd(struct crash_run *crash, uint64_t moment, bool chosen)
 		found = crash->kit.why;
 	if (!found)
 		found = check_image(crash, path, "after it was opened");
-	if (!found && chosen && has_qemu_img && access(parent, F_OK))
+	/* It takes no notice of bitmaps, and may find what an earlier cut has made the guest lose.
+	 */
+	if (!found && chosen && !crash->was_cut && has_qemu_img && access(parent, F_OK))
 		found = check_with_qemu(crash, path, moment);
 	return found;
 }
@@ -160,11 +163,11 @@ static const struct variant {
 	enum { NO_PARENT, VHD_PARENT, RAW_PARENT } parent;
 	struct crash_work work;
 } variants[] = {
-	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false } },
-	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true } },
-	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true } },
-	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true } },
-	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false } },
+	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false, true } },
+	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true, true } },
+	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true, false } },
+	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true, true } },
+	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false, true } },
 };
 
 #define VARIANTS ((int)(sizeof(variants) / sizeof(variants[0])))
@@ -240,6 +243,27 @@ START_TEST(flushed_writes_survive_and_the_image_is_sound)
 }
 END_TEST
 
+/* What one cut has left is what the next run begins with. */
+START_TEST(one_cut_after_another_leaves_the_image_sound)
+{
+	const struct variant *variant = &variants[_i * 2 + 1];
+	struct crash_work shorter = variant->work;
+	char params[300], after[300];
+	int round;
+
+	make_leaf(variant);
+	snprintf(params, sizeof(params), "vhd:%s/leaf", run.images);
+	snprintf(after, sizeof(after), "vhd:%s/leaf", run.after);
+	shorter.steps = 15;
+	for (round = 0; round < ROUNDS; round++) {
+		ck_assert_msg(crash_run_work(&run, params, &shorter), "%s", run.kit.why);
+		ck_assert_msg(crash_run_after_cut(&run, after), "round %d: %s", round, run.kit.why);
+	}
+	ck_assert_msg(crash_run_work(&run, params, &shorter), "%s", run.kit.why);
+	ck_assert_msg(crash_run_cuts(&run, check_vhd), "variant %d: %s", _i, run.kit.why);
+}
+END_TEST
+
 START_TEST(a_flush_that_does_nothing_is_found)
 {
 	char params[300];
@@ -264,6 +288,7 @@ main(void)
 	tcase_set_timeout(tests, 600);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_loop_test(tests, flushed_writes_survive_and_the_image_is_sound, 0, VARIANTS);
+	tcase_add_loop_test(tests, one_cut_after_another_leaves_the_image_sound, 0, 2);
 	tcase_add_test(tests, a_flush_that_does_nothing_is_found);
 	suite_add_tcase(all, tests);
 	runner = srunner_create(all);

@@ -51,7 +51,7 @@ struct kit {
 	unsigned seed;
 	uint64_t sectors;
 	uint8_t *model; /* what the disk must hold */
-	char why[256];  /* of a failed item */
+	char why[2048]; /* of a failed item */
 };
 
 /* A fresh image, server and attached disk.  The kit is left with what kit_end needs. */
