@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhd-util resize: another size of the disk.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "vhd/vhd-util.h"
+
+#define BLOCK_MB 2
+
+static const struct option_row rows[] = {
+	ROW_NAME,
+	ROW_NUMBER('s', "MB", "the new size in MiB", true, UINT64_MAX),
+	ROW_TEXT('j', "JOURNAL", "file from which the resize can be undone", false),
+	ROW_FLAG('f', "fast: as far as the image was prepared for, also while it is read"),
+	ROW_PROGRESS,
+	ROW_END,
+};
+
+static int
+resize_fast(struct image *image, uint64_t size_mb)
+{
+	uint64_t bytes = (size_mb + BLOCK_MB - 1) / BLOCK_MB * BLOCK_MB << 20, most;
+	vhd_context_t *vhd = &image->vhd;
+	int err;
+
+	if (!vhd_creator_tapdisk(vhd))
+		return refused(-EINVAL, "%s was not made by tools of this family", image->name);
+	if (!vhd_type_dynamic(vhd))
+		return refused(-EINVAL, "%s is a fixed image: use -j", image->name);
+	if (bytes < vhd->footer.current_size)
+		return refused(-EINVAL, "%s is larger: %" PRIu64 " MB", image->name,
+			       vhd->footer.current_size >> 20);
+	if (bytes == vhd->footer.current_size)
+		return 0;
+	err = vhd_max_virt_size(vhd, &most);
+	if (!err && bytes > most)
+		return refused(-EINVAL, "%s is prepared for no more than %" PRIu64 " MB",
+			       image->name, most >> 20);
+	if (!err)
+		err = vhd_set_virt_size(vhd, bytes);
+	return failed("resizing", image->name, err);
+}
+
+static int
+run(const struct options *options)
+{
+	const struct option_value *journal = &options->at['j'];
+	uint64_t size_mb = options->at['s'].number;
+	struct image image;
+	int err;
+
+	if (journal->given == options->at['f'].given)
+		return options_wrong(&cmd_resize);
+	if (!size_mb || size_mb > SIZE_LIMIT_MB)
+		return refused(-EINVAL, "size must be 1 to %d MB", SIZE_LIMIT_MB);
+	if (journal->given)
+		return refused(-ENOSYS, "resizing with a journal is not supported: use -f");
+	err = image_open(&image, options->at['n'].text, VHD_OPEN_RDWR, IMAGE_LOCK_UPDATE);
+	return err ? err : image_close(&image, resize_fast(&image, size_mb));
+}
+
+const struct command cmd_resize = {
+	.name = "resize",
+	.help = "Give the disk another size.",
+	.rows = rows,
+	.run = run,
+};
+
+/* ---- revert -----------------------------------------------------------------------------------
+ */
+
+static const struct option_row revert_rows[] = {
+	ROW_NAME,
+	ROW_TEXT('j', "JOURNAL", "what resize left", true),
+	ROW_END,
+};
+
+static int
+run_revert(const struct options *options)
+{
+	(void)options;
+	return refused(-ENOSYS, "journals are not supported");
+}
+
+const struct command cmd_revert = {
+	.name = "revert",
+	.help = "Undo a resize that was interrupted.",
+	.rows = revert_rows,
+	.run = run_revert,
+};
