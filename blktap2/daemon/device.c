@@ -261,7 +261,7 @@ fail(struct device *device)
 	return err;
 }
 
-/* The tapdisk lets go of what a guest that has gone can leave. */
+/* xapi may leave it to us to clear away what belonged to a guest that has gone. */
 static int
 closed(struct device *device)
 {
@@ -295,9 +295,9 @@ keep_up(struct device *device)
 	if (err || device->view.own != XENBUS_CONNECTED || device->view.ring != RING_CONNECTED)
 		return err;
 	if (!device->announced_sectors)
-		device->announced_sectors = sectors;
-	if (sectors <= device->announced_sectors)
-		return 0;
+		err = nodes_announced(device, &device->announced_sectors);
+	if (err || sectors <= device->announced_sectors)
+		return err;
 	err = nodes_resized(device);
 	if (!err)
 		device->announced_sectors = sectors;

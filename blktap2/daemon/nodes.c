@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tap-ctl.h>
@@ -297,6 +298,17 @@ nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 	if (!err)
 		err = get_optional(device, "polling-idle-threshold", POLL_IDLE_MAX,
 				   &wish->poll_idle);
+	return err;
+}
+
+int
+nodes_announced(struct device *device, uint64_t *sectors)
+{
+	char value[NUMBER_BYTES];
+	int err = get(device, STORE_NO_TX, "sectors", value, sizeof(value));
+
+	if (!err) /* it is our own */
+		*sectors = strtoull(value, NULL, 10);
 	return err;
 }
 

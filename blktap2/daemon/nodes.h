@@ -42,6 +42,9 @@ int nodes_look(struct device *device, struct state_view *view, struct reason *wh
 /* The same for what is needed to connect. */
 int nodes_wish(struct device *device, struct device_wish *wish, struct reason *why);
 
+/* The size that the guest was told last, in sectors of 512 bytes; 0: none. */
+int nodes_announced(struct device *device, uint64_t *sectors);
+
 /* The guest's description of its ring; errors as of ring_read.  -ESTALE: it is being changed. */
 int nodes_ring(struct device *device, struct ring *ring, struct reason *why);
 

@@ -79,6 +79,15 @@ class Tapback(Case):
         self.barrier()
         self.assert_connected(1)
 
+    def test_grown_meanwhile(self):
+        self.start_tapback()
+        self.connect(1)
+        self.stop_tapback()
+        self.disk.sectors = 1048576
+        self.start_tapback()
+        self.xs.wait_value(backend(1) + '/sectors', '1048576')
+        self.assert_connected(1)
+
     def test_offered(self):
         self.start_tapback()
         self.add(1)
