@@ -196,5 +196,6 @@ test_point(void *arg, enum vhd_point point)
 	if (!getenv(names[point]))
 		return 0;
 	printf("Failing at %s\n", names[point]);
-	return -EINVAL;
+	fflush(stdout);
+	_exit(EINVAL); /* as a crash would: nothing is put in order */
 }

@@ -135,8 +135,7 @@ bool image_in_chain(const char *path, const char *name);
 #define KEY_ROOM 64                                           /* bytes */
 int key_read(const char *file, uint8_t **key, size_t *bytes); /* NULL: from stdin */
 
-/* A failing point that the environment asks for ends the operation with -EINVAL, after a message.
- */
+/* Where the environment asks for it, the program ends here, with EINVAL and a message. */
 int test_point(void *arg, enum vhd_point point);
 
 /* ---- what commands say ------------------------------------------------------------------------
