@@ -258,7 +258,7 @@ end_commit(struct vd_state *vd)
 	if (err && commit->writes_footers)
 		vd->footer_dirty = true;
 	commit->writes_footers = false;
-	if (err)
+	if (err && commit->bat_dirty)
 		memset(commit->bat_dirty, 0, (vd->bat_sectors + 7) / 8);
 	commit->stage = VD_COMMIT_IDLE;
 	vd->counters.commits++;
