@@ -81,6 +81,7 @@ front_slot(struct front_queue *queue)
 	uint8_t *slot = slot_at(queue, queue->req_prod++);
 
 	memset(slot, 0, slot_bytes(queue));
+	queue->last = slot;
 	return slot;
 }
 

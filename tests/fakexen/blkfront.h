@@ -32,6 +32,7 @@ struct front_queue {
 	uint32_t port;
 	uint32_t req_prod; /* written; published by front_push */
 	uint32_t rsp_cons;
+	uint8_t *last; /* the slot that was written last */
 };
 
 /* Make a ring whose counters begin at start, and a port for it. */

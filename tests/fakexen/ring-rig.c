@@ -30,6 +30,8 @@ ring_setup(struct ring_rig *rig)
 	rig->page = guest_pages(&rig->guest, 1, &first);
 	rig->page_gref = guest_grant(&rig->guest, first, true);
 	rig->queue_count = 0;
+	rig->first_ring_page = rig->guest.next_page;
+	rig->first_ring_grant = rig->guest.next_grant;
 }
 
 static void
@@ -60,17 +62,40 @@ ring_teardown(struct ring_rig *rig)
 	ck_assert_int_eq(rmdir(rig->dir), 0);
 }
 
+/* Ask for the rings as they lie in the guest's memory. */
+static int
+connect_rings(struct ring_rig *rig, struct blkif_config *config)
+{
+	struct blkif_queue_config queues[FRONT_QUEUES];
+	struct front_queue *queue;
+	const char *why;
+	unsigned i;
+
+	config->domid = RING_DOMID;
+	config->devid = RING_DEVID;
+	config->queue_count = rig->queue_count;
+	config->queues = queues;
+	for (i = 0; i < rig->queue_count; i++) {
+		queue = &rig->queues[i];
+		if (rig->producer_ahead)
+			atomic_store(front_word(queue, FRONT_REQ_PROD),
+				     queue->req_prod + rig->producer_ahead);
+		queues[i] = (struct blkif_queue_config){
+			.order = queue->order,
+			.port = rig->bad_port ? WORLD_PORTS + 1 : queue->port,
+			.grefs = queue->grefs,
+		};
+		if (rig->bad_gref)
+			queue->grefs[0] = WORLD_GRANTS - 1;
+	}
+	return blkif_connect(rig->blkif, rig->engine.vbd, config, &why);
+}
+
 int
 ring_connect(struct ring_rig *rig, const struct ring_form *form)
 {
 	static const struct ring_form plain = { 0 };
-	struct blkif_queue_config queues[FRONT_QUEUES];
-	struct blkif_config config = {
-		.domid = RING_DOMID,
-		.devid = RING_DEVID,
-		.queues = queues,
-	};
-	const char *why;
+	struct blkif_config config = { 0 };
 	unsigned i;
 
 	form = form ? form : &plain;
@@ -80,17 +105,49 @@ ring_connect(struct ring_rig *rig, const struct ring_form *form)
 	config.offers = form->offers;
 	config.poll_us = form->poll_us;
 	config.poll_idle = form->poll_idle;
-	rig->queue_count = config.queue_count = form->queues ? form->queues : 1;
-	for (i = 0; i < config.queue_count; i++) {
+	rig->queue_count = form->queues ? form->queues : 1;
+	for (i = 0; i < rig->queue_count; i++)
 		front_queue_init(&rig->queues[i], &rig->guest, form->is_32, form->order,
 				 form->start);
-		queues[i] = (struct blkif_queue_config){
-			.order = form->order,
-			.port = rig->queues[i].port,
-			.grefs = rig->queues[i].grefs,
-		};
-	}
-	return blkif_connect(rig->blkif, rig->engine.vbd, &config, &why);
+	return connect_rings(rig, &config);
+}
+
+int
+ring_reconnect(struct ring_rig *rig)
+{
+	struct front_queue *queue = &rig->queues[0];
+	struct blkif_config config = {
+		.proto = queue->is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64,
+	};
+
+	world_unbind(&rig->guest.events, queue->port);
+	queue->port = (uint32_t)world_listen(&rig->guest.events, rig->guest.backend);
+	return connect_rings(rig, &config);
+}
+
+static void
+note_state(void *arg, const struct blkif_config *config, enum blkif_state state)
+{
+	(void)config;
+	*(unsigned *)arg = state;
+}
+
+unsigned
+ring_state_of(struct ring_rig *rig)
+{
+	unsigned state = 0;
+
+	blkif_list(rig->blkif, rig->engine.vbd, note_state, &state);
+	return state;
+}
+
+int
+ring_remove_domain(const struct ring_rig *rig, uint32_t domid)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/domain.%u", rig->dir, domid);
+	return unlink(path);
 }
 
 static void

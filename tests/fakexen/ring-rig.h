@@ -21,10 +21,15 @@ struct ring_rig {
 	struct guest guest;
 	struct front_queue queues[FRONT_QUEUES];
 	unsigned queue_count;
-	uint8_t *data;                   /* RING_DATA_PAGES pages of the guest ... */
-	uint32_t grefs[RING_DATA_PAGES]; /* ... and their grants */
-	uint8_t *page;                   /* for indirect segments ... */
-	uint32_t page_gref;              /* ... and its grant */
+	uint8_t *data;                              /* RING_DATA_PAGES pages of the guest ... */
+	uint32_t grefs[RING_DATA_PAGES];            /* ... and their grants */
+	uint8_t *page;                              /* for indirect segments ... */
+	uint32_t page_gref;                         /* ... and its grant */
+	uint32_t first_ring_page, first_ring_grant; /* what was not handed out by then */
+
+	/* Faults of the next ring that is connected. */
+	uint32_t producer_ahead;
+	bool bad_gref, bad_port;
 };
 
 /* What a test wants different from one queue of one page, in the native layout. */
@@ -41,6 +46,9 @@ void ring_setup(struct ring_rig *rig); /* the disk is open, no ring is connected
 void ring_teardown(struct ring_rig *rig);
 
 int ring_connect(struct ring_rig *rig, const struct ring_form *form);
+int ring_reconnect(struct ring_rig *rig);     /* the same ring as it is, at another port */
+unsigned ring_state_of(struct ring_rig *rig); /* BLKIF_*; 0: there is none */
+int ring_remove_domain(const struct ring_rig *rig, uint32_t domid); /* its file */
 int ring_disconnect(struct ring_rig *rig, bool force); /* and wait until it is unmapped */
 
 /* A segment of page number page of the data. */

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Guests that ask for what they must not have, one thing at a time and at random. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/bytes.h"
+#include "tests/fakexen/hostile.h"
+#include "tests/fakexen/ring-rig.h"
+
+#define READ 0
+#define WRITE 1
+#define ERROR (-1)
+#define EOPNOTSUPPORTED (-2)
+
+static struct ring_rig rig;
+
+static void
+setup(void)
+{
+	ring_setup(&rig);
+}
+
+static void
+teardown(void)
+{
+	ring_teardown(&rig);
+}
+
+/* The status of a request of one segment. */
+static int
+one(uint8_t op, uint64_t sector, struct front_segment segment, unsigned count)
+{
+	struct front_segment segments[11] = { segment };
+	unsigned i;
+
+	for (i = 1; i < 11; i++)
+		segments[i] = segment;
+	front_direct(&rig.queues[0], op, 1, sector, segments, count);
+	return ring_wait(&rig, 0).status;
+}
+
+START_TEST(segments_are_checked)
+{
+	struct front_segment fine = ring_segment(&rig, 0, 0, 7), bad;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ck_assert_int_eq(one(READ, 0, fine, 11), 0);
+	ck_assert_int_eq(one(READ, 0, fine, 0), ERROR);
+	ck_assert_int_eq(one(READ, 0, fine, 12), ERROR);
+	ck_assert_int_eq(one(READ, 0, fine, 255), ERROR);
+	bad = ring_segment(&rig, 0, 5, 4);
+	ck_assert_int_eq(one(READ, 0, bad, 1), ERROR);
+	bad = ring_segment(&rig, 0, 0, 8);
+	ck_assert_int_eq(one(READ, 0, bad, 1), ERROR);
+	bad = ring_segment(&rig, 0, 0, 255);
+	ck_assert_int_eq(one(WRITE, 0, bad, 1), ERROR);
+	ck_assert_int_eq(one(READ, PROBE_SECTORS - 8, fine, 1), 0);
+	ck_assert_int_eq(one(READ, PROBE_SECTORS - 7, fine, 1), ERROR);
+	ck_assert_int_eq(one(READ, UINT64_MAX, fine, 1), ERROR);
+	ck_assert_int_eq(one(READ, UINT64_MAX - 7, fine, 1), ERROR);
+	ck_assert_int_eq(one(READ, 0, fine, 1), 0);
+}
+END_TEST
+
+START_TEST(unknown_operations_are_not_supported)
+{
+	static const uint8_t ops[] = { 4, 7, 8, 255 };
+	struct ring_form form = { .offers = BLKIF_OFFERS_FLUSH };
+	size_t i;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	for (i = 0; i < sizeof(ops); i++)
+		ck_assert_int_eq(one(ops[i], 0, ring_segment(&rig, 0, 0, 7), 1), EOPNOTSUPPORTED);
+	front_discard(&rig.queues[0], 1, 0, 8); /* the disk cannot */
+	ck_assert_int_eq(ring_wait(&rig, 0).status, EOPNOTSUPPORTED);
+	/* What was not offered is not there. */
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ck_assert_int_eq(one(2, 0, ring_segment(&rig, 0, 0, 7), 1), EOPNOTSUPPORTED);
+	ck_assert_int_eq(one(6, 0, ring_segment(&rig, 0, 0, 7), 1), EOPNOTSUPPORTED);
+	ck_assert_int_eq(one(3, 0, ring_segment(&rig, 0, 0, 7), 0), 0);
+}
+END_TEST
+
+static int
+indirect(uint8_t op, unsigned count, uint32_t gref)
+{
+	struct front_segment segments[256];
+	unsigned i;
+
+	for (i = 0; i < 256; i++)
+		segments[i] = ring_segment(&rig, i, 0, 7);
+	front_indirect(&rig.queues[0], op, 1, 0, segments, count > 256 ? 256 : count, rig.page,
+		       gref);
+	put_le16(rig.queues[0].last + 2, (uint16_t)count);
+	return ring_wait(&rig, 0).status;
+}
+
+START_TEST(indirect_requests_are_checked)
+{
+	uint32_t missing = rig.guest.next_grant + 1;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ck_assert_int_eq(indirect(READ, 256, rig.page_gref), 0);
+	ck_assert_int_eq(indirect(READ, 0, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(READ, 257, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(READ, 65535, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(2, 4, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(3, 4, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(5, 4, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(6, 4, rig.page_gref), ERROR);
+	ck_assert_int_eq(indirect(READ, 4, missing), ERROR);
+	ck_assert_int_eq(indirect(READ, 4, UINT32_MAX), ERROR);
+	ck_assert_int_eq(indirect(WRITE, 256, rig.page_gref), 0);
+}
+END_TEST
+
+START_TEST(an_indirect_page_is_read_once)
+{
+	struct front_segment segments[2] = { ring_segment(&rig, 0, 0, 7),
+					     ring_segment(&rig, 1, 0, 7) };
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	front_indirect(&rig.queues[0], READ, 1, 0, segments, 2, rig.page, rig.page_gref);
+	front_push(&rig.queues[0]);
+	ring_turn(&rig);
+	ck_assert_int_eq(probe.held_count, 1);
+	/* The disk reads; now the page names other bounds, which nobody looks at. */
+	memset(rig.page, 0xff, 4096);
+	memset(rig.data, 0x11, 3 * 4096);
+	probe_release(0);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, 0);
+	ck_assert_int_eq(rig.data[4096], 0);
+	ck_assert_int_eq(rig.data[2 * 4096], 0x11);
+}
+END_TEST
+
+START_TEST(one_bad_grant_of_many_fails_the_request)
+{
+	struct front_segment segments[11];
+	int i;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	for (i = 0; i < 11; i++)
+		segments[i] = ring_segment(&rig, (unsigned)i, 0, 7);
+	guest_revoke(&rig.guest, rig.grefs[7]);
+	front_direct(&rig.queues[0], WRITE, 1, 0, segments, 11);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, ERROR);
+	ck_assert_int_eq(probe.writes, 0);
+	front_direct(&rig.queues[0], READ, 1, 0, segments, 11);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, ERROR);
+	/* A page that we may not write to. */
+	segments[0] = (struct front_segment){ rig.page_gref, 0, 7 };
+	front_direct(&rig.queues[0], READ, 1, 0, segments, 1);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, ERROR);
+	front_direct(&rig.queues[0], WRITE, 1, 0, segments, 1);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, 0);
+}
+END_TEST
+
+START_TEST(padding_of_answers_is_zero)
+{
+	struct front_response response;
+	struct front_segment segment = ring_segment(&rig, 0, 0, 7);
+	static const uint8_t expected[16] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11 };
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	front_direct(&rig.queues[0], READ, 0x1122334455667788, 8, &segment, 1);
+	memset(rig.queues[0].last + 2, 0xca, 6);
+	response = ring_wait(&rig, 0);
+	ck_assert_mem_eq(response.raw, expected, 16);
+}
+END_TEST
+
+static unsigned
+ring_state(void)
+{
+	return ring_state_of(&rig);
+}
+
+START_TEST(a_jumping_producer_ends_the_ring)
+{
+	static const uint32_t jumps[] = { 33, 34, 0x80000000, 0xffffffff };
+	struct front_response response;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ck_assert_int_eq(ring_do(&rig, READ, 0, 1), 0);
+	atomic_store(front_word(&rig.queues[0], FRONT_REQ_PROD), 1 + jumps[_i]);
+	front_kick(&rig.queues[0]);
+	ring_turn(&rig);
+	ck_assert_uint_eq(ring_state(), BLKIF_FAILED);
+	/* It is not looked at again, however it looks now. */
+	rig.queues[0].req_prod = 1;
+	front_direct(&rig.queues[0], 3, 9, 0, NULL, 0);
+	atomic_store(front_word(&rig.queues[0], FRONT_REQ_PROD), 2);
+	front_kick(&rig.queues[0]);
+	ring_turn(&rig);
+	ck_assert(!front_response(&rig.queues[0], &response));
+	/* Others are: this one can be had anew. */
+	ck_assert_int_eq(ring_connect(&rig, NULL), -EALREADY);
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ck_assert_int_eq(ring_do(&rig, READ, 0, 1), 0);
+}
+END_TEST
+
+START_TEST(a_ring_that_is_broken_already_is_refused)
+{
+	struct ring_form form = { .start = 7 };
+
+	rig.producer_ahead = 33;
+	ck_assert_int_eq(ring_connect(&rig, &form), -EPROTO);
+	rig.producer_ahead = 0;
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+	rig.bad_gref = true;
+	ck_assert_int_eq(ring_connect(&rig, NULL), -EINVAL);
+	rig.bad_gref = false;
+	rig.bad_port = true;
+	ck_assert_int_eq(ring_connect(&rig, NULL), -EINVAL);
+	rig.bad_port = false;
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+}
+END_TEST
+
+START_TEST(large_sectors_are_not_divided)
+{
+	rig_close(&rig.engine);
+	probe.sector_size = 4096;
+	ck_assert_int_eq(rig_open(&rig.engine, "probe:x", 0), 0);
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ck_assert_int_eq(one(READ, 8, ring_segment(&rig, 0, 0, 7), 1), 0);
+	ck_assert_int_eq(one(READ, 8, ring_segment(&rig, 0, 0, 6), 1), ERROR);
+	ck_assert_int_eq(one(READ, 8, ring_segment(&rig, 0, 1, 7), 1), ERROR);
+	ck_assert_int_eq(one(READ, 9, ring_segment(&rig, 0, 0, 7), 1), ERROR);
+}
+END_TEST
+
+/* ---- at random ----------------------------------------------------------------------------------
+ */
+
+static unsigned long
+number_from(const char *variable, unsigned long otherwise)
+{
+	const char *text = getenv(variable);
+
+	return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+START_TEST(noise_harms_nobody)
+{
+	unsigned long seed = number_from("SEED", (unsigned long)time(NULL)), i;
+	unsigned long steps = number_from("STEPS", 20000);
+	struct ring_form form = { 0 };
+	struct hostile hostile = {
+		.queue = &rig.queues[0],
+		.grefs = rig.grefs,
+		.gref_count = 256,
+		.page = rig.page,
+		.page_gref = rig.page_gref,
+		.sectors = PROBE_SECTORS,
+		.random = seed * 2654435761u + 1,
+		.breaks_ring = true,
+	};
+	bool connected = false;
+
+	printf("# SEED=%lu STEPS=%lu\n", seed, steps);
+	for (i = 0; i < steps; i++) {
+		if (!connected) {
+			rig.guest.next_page = rig.first_ring_page;
+			form.order = (unsigned)(hostile_draw(&hostile) % 5);
+			form.is_32 = hostile_draw(&hostile) % 2;
+			form.offers = hostile_draw(&hostile) % 2 ? 0x1f : 0;
+			form.start = (uint32_t)hostile_draw(&hostile);
+			ck_assert_int_eq(ring_connect(&rig, &form), 0);
+			connected = true;
+		}
+		connected = hostile_step(&hostile);
+		if (i % 3 == 0)
+			rig_turn(&rig.engine);
+		hostile_take(&hostile);
+		probe.hold = hostile_draw(&hostile) % 8 == 0;
+		if (!probe.hold)
+			probe_release(0);
+		if (!connected) {
+			probe_release(0);
+			ring_turn(&rig);
+			ck_assert_int_eq(ring_disconnect(&rig, hostile_draw(&hostile) % 2), 0);
+			front_queue_end(&rig.queues[0]);
+			rig.guest.next_grant = rig.first_ring_grant;
+		}
+	}
+	probe_release(0);
+	ring_turn(&rig);
+}
+END_TEST
+
+static Suite *
+suite(void)
+{
+	Suite *all = suite_create("hostile rings");
+	TCase *tests = tcase_create("hostile");
+
+	tcase_set_timeout(tests, 600);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, segments_are_checked);
+	tcase_add_test(tests, unknown_operations_are_not_supported);
+	tcase_add_test(tests, indirect_requests_are_checked);
+	tcase_add_test(tests, an_indirect_page_is_read_once);
+	tcase_add_test(tests, one_bad_grant_of_many_fails_the_request);
+	tcase_add_test(tests, padding_of_answers_is_zero);
+	tcase_add_loop_test(tests, a_jumping_producer_ends_the_ring, 0, 4);
+	tcase_add_test(tests, a_ring_that_is_broken_already_is_refused);
+	tcase_add_test(tests, large_sectors_are_not_divided);
+	tcase_add_test(tests, noise_harms_nobody);
+	suite_add_tcase(all, tests);
+	return all;
+}
+
+int
+main(void)
+{
+	return ring_run(suite());
+}
