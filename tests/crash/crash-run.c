@@ -331,6 +331,18 @@ crash_run_work(struct crash_run *run, const char *params, const struct crash_wor
 	return passed && (!err || kit_fail(&run->kit, "closing: %s", strerror(-err)));
 }
 
+int
+crash_run_record(struct crash_run *run, int (*fn)(struct crash_run *run))
+{
+	int err;
+
+	record_start(&run->history, run->images);
+	err = fn(run);
+	record_stop();
+	history_close(&run->history);
+	return err;
+}
+
 /* ---- cuts -------------------------------------------------------------------------------------
  */
 

@@ -56,6 +56,9 @@ bool crash_run_reads(struct crash_run *run, const char *params, uint64_t moment)
  */
 bool crash_run_work(struct crash_run *run, const char *params, const struct crash_work *work);
 
+/* Record what fn does to the images: its result. */
+int crash_run_record(struct crash_run *run, int (*fn)(struct crash_run *run));
+
 /*
  * Choose a cut, take what it leaves in the place of the images, and forget the run: the guest goes
  * on from there, with the disk as params (a file of run->after) reads it.
