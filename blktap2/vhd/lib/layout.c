@@ -57,9 +57,12 @@ int
 vhd_layout_place(const struct vhd_layout *layout, uint64_t end_of_data, uint64_t limit,
 		 uint32_t *entry)
 {
-	uint64_t sector = round_up_to_sectors(end_of_data) >> VHD_SECTOR_SHIFT;
-	uint64_t data = sector + layout->bm_secs;
+	uint64_t sector, data;
 
+	if (end_of_data >> VHD_SECTOR_SHIFT >= VHD_BLOCK_UNUSED)
+		return -ENOSPC;
+	sector = round_up_to_sectors(end_of_data) >> VHD_SECTOR_SHIFT;
+	data = sector + layout->bm_secs;
 	data = (data + DATA_ALIGNMENT - 1) & ~(uint64_t)(DATA_ALIGNMENT - 1);
 	sector = data - layout->bm_secs;
 	if (data + layout->spb > VHD_BLOCK_UNUSED - 1)
