@@ -42,7 +42,7 @@ top_builddir=$(cd "$top_builddir" && pwd)
 : "${WAIT_SECONDS:=60}"
 
 PATH=$top_builddir/blktap2/control:$top_builddir/blktap2/drivers:$PATH
-PATH=$top_builddir/blktap2/cbt:$top_builddir/blktap2/lvm:$PATH
+PATH=$top_builddir/blktap2/cbt:$top_builddir/blktap2/lvm:$top_builddir/blktap2/vhd:$PATH
 PATH=$top_builddir/bench:$top_builddir/tests/vhd:$PATH
 TAPDISK=$top_builddir/blktap2/drivers/tapdisk2
 export PATH TAPDISK

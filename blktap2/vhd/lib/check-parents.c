@@ -12,6 +12,7 @@
 #include "common/cleanup.h"
 #include "vhd/lib/check-internal.h"
 #include "vhd/lib/locator.h"
+#include "vhd/lib/parent.h"
 
 /* ---- one locator ------------------------------------------------------------------------------
  */
@@ -99,7 +100,8 @@ static char *
 resolve(const struct vhd_check *check, const char *name)
 {
 	AUTO_FREE char *image = NULL;
-	char *path;
+	AUTO_FREE char *path = NULL;
+	char *canonical;
 
 	if (*name == '/')
 		return strdup(name);
@@ -107,7 +109,9 @@ resolve(const struct vhd_check *check, const char *name)
 	if (!image)
 		return NULL;
 	*strrchr(image, '/') = '\0';
-	return asprintf(&path, "%s/%s", image, name) < 0 ? NULL : path;
+	if (asprintf(&path, "%s/%s", image, name) < 0)
+		return NULL;
+	return vhd_canonical_path(path, &canonical) == 0 ? canonical : STEAL(path);
 }
 
 static bool
