@@ -136,7 +136,7 @@ END_TEST
 
 START_TEST(nothing_is_written_by_a_look)
 {
-	struct memory_disk before = { NULL };
+	struct memory_disk before = { .at = NULL };
 
 	make(VHD_TYPE_DYNAMIC, false);
 	memory_disk_copy(&before, &disk);
@@ -203,7 +203,7 @@ END_TEST
 /* Its guest can write whatever it likes there. */
 START_TEST(the_start_of_a_fixed_disk_says_nothing)
 {
-	struct memory_disk dynamic = { NULL };
+	struct memory_disk dynamic = { .at = NULL };
 
 	make(VHD_TYPE_DYNAMIC, false);
 	memory_disk_copy(&dynamic, &disk);
@@ -342,7 +342,7 @@ check_many(void)
 
 START_TEST(any_call_may_fail_while_blocks_are_allocated)
 {
-	struct memory_disk before = { NULL };
+	struct memory_disk before = { .at = NULL };
 	bool failed = true;
 	unsigned n;
 
@@ -492,7 +492,7 @@ static const struct {
 
 START_TEST(a_resize_may_be_cut_anywhere)
 {
-	struct memory_disk before = { NULL }, journal = { NULL };
+	struct memory_disk before = { .at = NULL }, journal = { .at = NULL };
 	uint64_t bytes = resizes[_i].bytes;
 	unsigned n, in_a_row = 0;
 	int err;
@@ -520,7 +520,7 @@ END_TEST
 
 START_TEST(a_dynamic_image_does_not_shrink)
 {
-	struct memory_disk journal = { NULL };
+	struct memory_disk journal = { .at = NULL };
 
 	make(VHD_TYPE_DYNAMIC, false);
 	ck_assert_int_eq(resize_cut_at(&journal, 1000000, SIZE - 2 * MIB), -ENOSYS);
