@@ -479,14 +479,14 @@ check_resized(uint64_t before, uint64_t after, bool done)
 	ck_assert_int_eq(vhd_close(&vhd), 0);
 }
 
-/* 300 GiB need a BAT of 600 KiB, over the first block. */
+/* 20 GiB need a BAT of 40 KiB, over the first block. */
 static const struct {
 	int type;
 	bool is_device;
 	uint64_t bytes;
 } resizes[] = {
-	{ VHD_TYPE_DYNAMIC, false, 300ull << 30 }, { VHD_TYPE_DYNAMIC, false, SIZE + 4 * MIB },
-	{ VHD_TYPE_DYNAMIC, true, 300ull << 30 },  { VHD_TYPE_FIXED, false, SIZE + 2 * MIB },
+	{ VHD_TYPE_DYNAMIC, false, 20ull << 30 },  { VHD_TYPE_DYNAMIC, false, SIZE + 4 * MIB },
+	{ VHD_TYPE_DYNAMIC, true, 20ull << 30 },   { VHD_TYPE_FIXED, false, SIZE + 2 * MIB },
 	{ VHD_TYPE_FIXED, false, SIZE - 2 * MIB },
 };
 
