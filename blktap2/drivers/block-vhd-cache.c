@@ -2,8 +2,9 @@
 /*
  * vhd: the cache of bitmaps.
  *
- * It grows by slabs up to its bound, and then gives up what has not been looked at since the hand
- * of a clock came by last.  What is changed, pinned or on its way stays.
+ * Its room is set aside at open, but takes memory only where it has been used.  When it is full it
+ * gives up what has not been looked at since the hand of a clock came by last.  What is changed,
+ * pinned or on its way stays.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,28 +16,30 @@ int
 vd_cache_init(struct vd_state *vd)
 {
 	uint32_t blocks = VD_CACHE_BYTES / (uint32_t)vd->bitmap_bytes;
+	void *bits;
 
 	if (blocks < VD_CACHE_MIN)
 		blocks = VD_CACHE_MIN;
-	vd->slot_max = (blocks + VD_SLAB_BLOCKS - 1) / VD_SLAB_BLOCKS * VD_SLAB_BLOCKS;
+	vd->slot_max = blocks;
+	vd->slot_count = 1; /* 0 is VD_SLOT_NONE */
 	vd->hand = 1;
 	TAILQ_INIT(&vd->changed_blocks);
-	vd->slabs = calloc(vd->slot_max / VD_SLAB_BLOCKS, sizeof(vd->slabs[0]));
-	vd->used = calloc(vd->slot_max, 1);
-	return vd->slabs && vd->used ? 0 : -ENOMEM;
+	vd->blocks = calloc(blocks, sizeof(vd->blocks[0]));
+	vd->used = calloc(blocks, 1);
+	/* The bits of all blocks; behind them, in images that are written, what is being written.
+	 */
+	if (posix_memalign(&bits, 4096, (vd->is_writable ? 2 : 1) * blocks * vd->bitmap_bytes))
+		return -ENOMEM;
+	vd->bits = bits;
+	return vd->blocks && vd->used ? 0 : -ENOMEM;
 }
 
 void
 vd_cache_free(struct vd_state *vd)
 {
-	uint32_t i;
-
-	for (i = 0; i < vd->slot_count / VD_SLAB_BLOCKS; i++) {
-		free(vd->slabs[i]->bits);
-		free(vd->slabs[i]);
-	}
-	free(vd->slabs);
+	free(vd->blocks);
 	free(vd->used);
+	free(vd->bits);
 }
 
 /* ---- slots --------------------------------------------------------------------------------------
@@ -50,35 +53,18 @@ give_block(struct vd_block *block)
 	block->vd->free_blocks = block;
 }
 
-static int
-add_slab(struct vd_state *vd)
+static void
+add_block(struct vd_state *vd)
 {
-	size_t bytes = vd->bitmap_bytes * VD_SLAB_BLOCKS;
-	struct vd_slab *slab = calloc(1, sizeof(*slab));
-	struct vd_block *block;
-	void *bits;
-	uint32_t i;
+	uint32_t slot = vd->slot_count++;
+	struct vd_block *block = &vd->blocks[slot];
 
-	if (!slab)
-		return -ENOMEM;
-	if (posix_memalign(&bits, 4096, vd->is_writable ? 2 * bytes : bytes)) {
-		free(slab);
-		return -ENOMEM;
-	}
-	slab->bits = bits;
-	for (i = 0; i < VD_SLAB_BLOCKS; i++) {
-		block = &slab->blocks[i];
-		block->vd = vd;
-		block->slot = vd->slot_count + i;
-		block->bits = slab->bits + i * vd->bitmap_bytes;
-		if (vd->is_writable)
-			block->shadow = block->bits + bytes;
-		if (block->slot != VD_SLOT_NONE)
-			give_block(block);
-	}
-	vd->slabs[vd->slot_count / VD_SLAB_BLOCKS] = slab;
-	vd->slot_count += VD_SLAB_BLOCKS;
-	return 0;
+	block->vd = vd;
+	block->slot = slot;
+	block->bits = vd->bits + slot * vd->bitmap_bytes;
+	if (vd->is_writable)
+		block->shadow = block->bits + vd->slot_max * vd->bitmap_bytes;
+	give_block(block);
 }
 
 static bool
@@ -114,7 +100,7 @@ take_block(struct vd_state *vd)
 	struct vd_block *block;
 
 	if (!vd->free_blocks && vd->slot_count < vd->slot_max)
-		add_slab(vd);
+		add_block(vd);
 	if (!vd->free_blocks)
 		evict(vd);
 	block = vd->free_blocks;

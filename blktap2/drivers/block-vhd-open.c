@@ -88,6 +88,7 @@ load_dynamic(struct vd_state *vd, struct io *io, struct reason *why)
 
 	vd->has_parent = image->footer.type == VHD_TYPE_DIFFERENCING;
 	vd->spb_shift = log2_of(image->layout.spb);
+	vd->spb_mask = image->layout.spb - 1;
 	vd->bitmap_bytes = (size_t)image->layout.bm_secs << VHD_SECTOR_SHIFT;
 	vd->needed = vhd_image_blocks(image);
 	vd->data_limit = image->footer_at;

@@ -244,4 +244,5 @@ struct tap_disk tapdisk_vhd = {
 	.td_resize = vhd_drv_resize,
 	.td_stats = vhd_drv_stats,
 	.td_is_busy = vhd_drv_is_busy,
+	.td_lacks = vd_lacks,
 };

@@ -24,8 +24,7 @@
 
 #define VD_CACHE_BYTES (2u << 20) /* of bitmaps, per image */
 #define VD_CACHE_MIN 32           /* blocks */
-#define VD_SLAB_BLOCKS 32
-#define VD_BAT_WRITES 64 /* sectors of the BAT on their way at a time */
+#define VD_BAT_WRITES 64          /* sectors of the BAT on their way at a time */
 #define VD_BAT_SECTOR_ENTRIES (VHD_SECTOR_SIZE / 4)
 #define VD_COMMIT_MS 1000 /* changes wait no longer for a flush */
 
@@ -70,11 +69,6 @@ struct vd_block {
 	struct vd_block *next_free;
 };
 TAILQ_HEAD(vd_blocks, vd_block);
-
-struct vd_slab {
-	struct vd_block blocks[VD_SLAB_BLOCKS];
-	uint8_t *bits; /* owned; of all blocks, one after the other, then their shadows */
-};
 
 /* ---- requests -----------------------------------------------------------------------------------
  */
@@ -174,9 +168,18 @@ struct vd_counters {
 };
 
 struct vd_state {
+	/* What every read looks at, close together: a long chain has many of these. */
+	struct vd_entry *map; /* owned */
+	uint8_t *bits;        /* owned, by slot */
+	uint8_t *used;        /* owned, by slot: looked at since the hand came by */
+	size_t bitmap_bytes;
+	uint64_t data_limit; /* bytes; what lies beyond reads as zero */
+	uint32_t spb_shift;
+	uint32_t spb_mask;
+	bool is_fixed;
+
 	td_driver_t *driver; /* borrowed */
 	struct raw_file file;
-	bool is_fixed;
 	bool is_writable;
 	bool has_parent;
 	bool no_punch;           /* the file system makes no holes */
@@ -192,22 +195,17 @@ struct vd_state {
 	uint8_t *zeroes;       /* one sector */
 	uint8_t *sectors;      /* owned; zeroes, and all footers on their way */
 	uint64_t end_of_data;  /* bytes; blocks that are not exposed included */
-	uint64_t data_limit;   /* bytes; what lies beyond reads as zero */
 	uint64_t device_limit; /* bytes; UINT64_MAX for a file */
-	uint32_t spb_shift;
 	uint32_t bat_sectors;
 	uint32_t needed;    /* entries that the size needs */
 	uint32_t allocated; /* blocks */
 
 	/* The map and the cache. */
-	struct vd_entry *map;
-	struct vd_slab **slabs; /* owned, by slot / VD_SLAB_BLOCKS */
-	uint8_t *used;          /* owned, by slot: looked at since the hand came by */
+	struct vd_block *blocks; /* owned, by slot */
 	uint32_t slot_max;
-	uint32_t slot_count; /* in slabs so far; slot 0 is never used */
+	uint32_t slot_count; /* in use so far; slot 0 never is */
 	uint32_t hand;
 	struct vd_block *free_blocks;
-	size_t bitmap_bytes;
 	struct vd_blocks changed_blocks;
 	uint32_t changed_count;
 	int timer; /* event; -1: none */
@@ -276,8 +274,7 @@ void vd_cache_free(struct vd_state *vd);
 static inline struct vd_block *
 vd_block_at(const struct vd_state *vd, uint32_t slot)
 {
-	slot &= ~VD_SLOT_NOT_READY;
-	return &vd->slabs[slot / VD_SLAB_BLOCKS]->blocks[slot % VD_SLAB_BLOCKS];
+	return &vd->blocks[slot & ~VD_SLOT_NOT_READY];
 }
 
 /*
@@ -312,6 +309,9 @@ enum vd_kind {
 };
 
 /* What the sectors from sec on are, and how many of them (at most *secs) are the same. */
+/* Is none of these sectors in the image, so far as that can be told at once? */
+int vd_lacks(td_driver_t *driver, td_sector_t sec, int secs);
+
 enum vd_kind vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset);
 
 /* ---- block-vhd-crypt.c --------------------------------------------------------------------------

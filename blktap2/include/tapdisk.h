@@ -301,6 +301,15 @@ struct tap_disk {
 	 * Optional.  Missing: no.
 	 */
 	int (*td_is_busy)(td_driver_t *);
+
+	/*
+	 * Would a read of these sectors (inside info.size) be forwarded as a whole?  Answers at
+	 * once, from what is in memory; "no" is always right.  With it a read finds its way down a
+	 * long chain without being handed from driver to driver.
+	 *
+	 * Optional.  Missing: no.
+	 */
+	int (*td_lacks)(td_driver_t *, td_sector_t sec, int secs);
 };
 
 /* ---- requests ------------------------------------------------------------------------------- */

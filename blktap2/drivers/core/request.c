@@ -196,18 +196,37 @@ complete_below_bottom(td_request_t treq)
 	td_complete_request(treq, res);
 }
 
+/* The image below whose turn a read is: those that would only hand it on are passed by. */
+static td_image_t *
+skip_images(td_image_t *image, td_sector_t sec, int secs)
+{
+	td_image_t *below;
+
+	for (;; image = below) {
+		below = image->core->below;
+		if (!below || !below->driver->ops->td_lacks ||
+		    !range_fits(sec, (uint64_t)secs, below->info.size) ||
+		    !below->driver->ops->td_lacks(below->driver, sec, secs))
+			return image;
+	}
+}
+
 void
 td_forward_request(td_request_t treq)
 {
-	td_image_t *below = treq.image->core->below;
-	td_request_t beyond = treq;
+	td_request_t beyond;
+	td_image_t *below;
 	uint64_t inside;
 
+	if (treq.op == TD_OP_READ)
+		treq.image = skip_images(treq.image, treq.sec, treq.secs);
+	below = treq.image->core->below;
 	if (!below || (treq.op != TD_OP_FLUSH && treq.sec >= below->info.size)) {
 		complete_below_bottom(treq);
 		return;
 	}
 	/* A parent may be shorter than its child. */
+	beyond = treq;
 	inside = below->info.size - treq.sec;
 	if (treq.op != TD_OP_FLUSH && (uint64_t)treq.secs > inside) {
 		beyond.sec += inside;
