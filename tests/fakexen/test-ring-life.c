@@ -218,6 +218,30 @@ START_TEST(a_disconnect_waits_for_what_is_in_flight)
 }
 END_TEST
 
+START_TEST(a_barrier_under_way_is_awaited)
+{
+	bool is_gone = false;
+	int err;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	ask(0, BARRIER, 1, 0, 0);
+	ring_turn(&rig);
+	ck_assert_int_eq(probe.held_count, 1);
+	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &is_gone);
+	ck_assert_int_eq(err, 0);
+	ring_turn(&rig);
+	ck_assert(!is_gone);
+	ck_assert_int_eq(probe.flushes, 1);
+	ck_assert_int_eq(probe.held_count, 1);
+	probe_release(0);
+	ring_turn(&rig);
+	ck_assert(is_gone);
+	ck_assert_int_eq(probe.flushes, 2);
+	ck_assert_uint_eq(vbd_state(rig.engine.vbd), 0);
+}
+END_TEST
+
 START_TEST(by_force_memory_is_let_go_at_once)
 {
 	bool is_gone = false;
@@ -349,6 +373,7 @@ suite(void)
 	tcase_add_test(tests, a_paused_disk_lets_the_guest_wait);
 	tcase_add_test(tests, a_ring_comes_and_goes_while_the_disk_is_paused);
 	tcase_add_test(tests, a_disconnect_waits_for_what_is_in_flight);
+	tcase_add_test(tests, a_barrier_under_way_is_awaited);
 	tcase_add_test(tests, by_force_memory_is_let_go_at_once);
 	tcase_add_test(tests, a_close_answers_and_unmaps);
 	tcase_add_test(tests, a_closed_disk_drops_requests_that_waited_for_it);

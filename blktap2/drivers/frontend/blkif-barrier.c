@@ -68,6 +68,7 @@ flushed_before(struct vbd_request *req, int err)
 void
 blkif_barrier_go(struct blkif_slot *slot)
 {
+	slot->queue->device->barrier_waits = false;
 	blkif_request_submit(slot, TD_OP_FLUSH, flushed_before);
 }
 
@@ -78,6 +79,7 @@ blkif_barrier_start(struct blkif_slot *slot)
 	struct blkif_device *device = slot->queue->device;
 
 	device->barrier = slot;
+	device->barrier_waits = true;
 	if (device->in_flight == 1)
 		blkif_barrier_go(slot);
 }

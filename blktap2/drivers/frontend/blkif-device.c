@@ -59,7 +59,7 @@ free_device(struct blkif_device *device)
 void
 blkif_device_settle(struct blkif_device *device)
 {
-	if (device->barrier && device->in_flight == 1) {
+	if (device->barrier_waits && device->in_flight == 1) {
 		blkif_barrier_go(device->barrier);
 	} else if (device->state == BLKIF_DYING && !device->in_flight) {
 		let_go(device);

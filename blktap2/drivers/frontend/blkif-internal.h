@@ -119,6 +119,7 @@ struct blkif_device {
 	unsigned in_flight;            /* slots in use, of all queues */
 	size_t bytes;                  /* of their buffers */
 	struct blkif_slot *barrier;    /* everything waits for it; NULL: none */
+	bool barrier_waits;            /* itself, for all before it */
 	struct persistent *persistent; /* NULL: grants are not kept */
 	void (*gone)(void *arg);
 	void *gone_arg;
