@@ -12,5 +12,11 @@ while read -r page; do
         echo "$page: no examples"
         bad=1
     }
+    command -v man >/dev/null || continue
+    warned=$(LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+    test -z "$warned" || {
+        echo "$page: $warned"
+        bad=1
+    }
 done <"$tmp/pages"
 exit $bad

@@ -13,9 +13,9 @@ again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
 trap 'exit 1' HUP INT TERM
 
-mkdir "$again/another folder" "$again/out"
+mkdir "$again/elsewhere" "$again/out"
 umask 027
-TMPDIR="$again/another folder" TZ=Pacific/Kiritimati LC_ALL=C LANG=C HOME=/nowhere USER=somebody \
+TMPDIR="$again/elsewhere" TZ=Pacific/Kiritimati LC_ALL=C LANG=C HOME=/nowhere USER=somebody \
     "$top/scripts/build-debs" --tarball "$tarball" "$again/out"
 status=0
 for deb in "$first"/*.deb; do

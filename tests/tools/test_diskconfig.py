@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Disk lines of xm and xl."""
 
+import os
+import re
 import unittest
 
 from trees import BUILD, SOURCE, load
@@ -70,6 +72,24 @@ class Xm(unittest.TestCase):
         for line in ('', 'tap:aio:/p', 'tap:aio:/p,xvda', 'tap:aio:/p,xvda,x', 'tap:aio:/p,,w'):
             with self.assertRaises(ValueError, msg=line):
                 self.module.parse_xm(line)
+
+
+class Manual(unittest.TestCase):
+    """The table of blktap2-disk(7) says what the modules do."""
+
+    def test_each_row(self):
+        controller = load(SOURCE, BUILD)
+        module = load(SOURCE, BUILD, name='diskconfig')
+        page = os.path.join(os.environ['top_srcdir'], 'docs', 'blktap2-disk.7')
+        with open(page, encoding='utf-8') as text:
+            rows = re.findall(r'^\.It Li (.*) Ta Li (.*)$', text.read(), re.M)
+        self.assertGreaterEqual(len(rows), 8)
+        for line, params in rows:
+            try:
+                found = module.parse_xl(line).params
+            except ValueError:
+                found = controller.parse_uname(module.parse_xm(line).uname).params
+            self.assertEqual(found, params, line)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Run the examples of a manual page.
+
+    examples.py PAGE
+
+The caller gives a place where they can do no harm: a /srv and a /run of its own, and processes that
+nobody else sees.  Of each display in the section EXAMPLES the lines that begin with "# " are
+commands, and must succeed; the lines between them are what they print, where any number stands for
+every number.  1234 is the pid of the tapdisk that was started last.  Comments in the page's source,
+before a display, say what else is to be known:
+
+    .\\" setup: COMMAND       run it first; it has what the example takes for granted
+    .\\" needs: COMMAND       the page's examples can be run only where COMMAND succeeds
+    .\\" until: COMMAND       the display's command stays: end it as soon as COMMAND succeeds
+    .\\" configuration        the display is part of a guest's configuration for xl
+    .\\" configuration of xm  the same for xm
+"""
+
+import ast
+import glob
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import Iterator, List, NamedTuple, Optional
+
+NEEDS_MISSING = 77
+PATIENCE = 60
+CONTROL = '/run/blktap-control'
+
+
+class Display(NamedTuple):
+    lines: List[str]
+    notes: List[str]
+
+
+def plain(line: str) -> str:
+    """A line as readers see it."""
+    line = re.sub(r'^\.Dl ', '', line)
+    for written, read in (('\\e', '\\'), ('\\&', ''), ('\\-', '-'), ('\\(aq', "'"), ('\\(dq', '"')):
+        line = line.replace(written, read)
+    return re.sub(r' Ns (?=\S)', '', line)
+
+
+def displays(page: str) -> Iterator[Display]:
+    """The displays of the section EXAMPLES, each with the notes before it."""
+    within, block, notes = False, None, []
+    with open(page, encoding='utf-8') as text:
+        for line in text.read().splitlines():
+            if line.startswith('.Sh '):
+                within = line == '.Sh EXAMPLES'
+            elif not within:
+                continue
+            elif line.startswith('.\\" '):
+                notes.append(line[4:])
+            elif line.startswith('.Bd '):
+                block = []
+            elif line == '.Ed':
+                yield Display(block, notes)
+                block, notes = None, []
+            elif block is not None:
+                block.append(plain(line))
+            elif line.startswith('.Dl '):
+                yield Display([plain(line)], notes)
+                notes = []
+
+
+class Examples:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def fail(self, command: str, why: str) -> None:
+        sys.exit(f'# {command}\n{why}')
+
+    @staticmethod
+    def tapdisk() -> Optional[str]:
+        """The pid of the tapdisk that was started last."""
+        sockets = glob.glob(f'{CONTROL}/ctl*')
+        return max(sockets, key=os.path.getmtime)[len(f'{CONTROL}/ctl'):] if sockets else None
+
+    def adapted(self, command: str) -> str:
+        pid = self.tapdisk()
+        return re.sub('(?<![0-9])1234(?![0-9])', pid, command) if pid else command
+
+    def run(self, command: str, expected: List[str]) -> None:
+        self.count += 1
+        command = self.adapted(command)
+        done = subprocess.run(['sh', '-c', command], cwd='/srv', stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE,
+                              check=False)
+        said = done.stdout.decode('utf-8', 'replace')
+        if done.returncode:
+            self.fail(command, f'exit status {done.returncode}\n{said}')
+        wanted = [re.sub('[0-9]+', 'N', line) for line in expected]
+        got = [re.sub('[0-9]+', 'N', line) for line in said.splitlines()]
+        if wanted and wanted != got:
+            self.fail(command, 'printed:\n' + said + 'the page has:\n' + '\n'.join(expected))
+
+    def stay(self, command: str, until: str) -> None:
+        """A command that does not return by itself."""
+        self.count += 1
+        process = subprocess.Popen(['sh', '-c', f'exec env {command}'], cwd='/srv',
+                                   stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE
+        while subprocess.run(['sh', '-c', until], cwd='/srv', stdout=subprocess.DEVNULL,
+                             check=False).returncode:
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.fail(command, f'in vain for: {until}')
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        if process.wait(PATIENCE) not in (0, -signal.SIGTERM):
+            self.fail(command, f'exit status {process.returncode}')
+
+    def configuration(self, lines: List[str], xm: bool) -> None:
+        """disk = [ ... ], as Python reads it, and xl and xm do."""
+        from xen.xend.server import BlktapController, diskconfig
+        self.count += 1
+        for line in ast.literal_eval('\n'.join(lines).split('=', 1)[1].strip()):
+            if xm:
+                BlktapController.parse_uname(diskconfig.parse_xm(line).uname)
+            else:
+                print(f'{line}: {diskconfig.parse_xl(line).params}')
+
+    def commands(self, display: Display, until: Optional[str]) -> None:
+        command, expected = None, []
+        for line in '\n'.join(display.lines).replace('\\\n', '').splitlines() + ['# ']:
+            if not line.startswith('# '):
+                expected.append(line)
+                continue
+            if command and until:
+                self.stay(command, until)
+            elif command:
+                self.run(command, expected)
+            elif expected:
+                self.fail(expected[0], 'no command comes before this line')
+            command, expected = line[2:], []
+
+    def show(self, display: Display) -> None:
+        until = None
+        for note in display.notes:
+            what, _, command = note.partition(': ')
+            if what == 'setup':
+                self.run(command, [])
+                self.count -= 1
+            elif what == 'needs' and subprocess.run(['sh', '-c', command], check=False).returncode:
+                print(f'this does not work here: {command}')
+                sys.exit(NEEDS_MISSING)
+            elif what == 'until':
+                until = command
+        if 'configuration' in display.notes or 'configuration of xm' in display.notes:
+            self.configuration(display.lines, 'configuration of xm' in display.notes)
+        else:
+            self.commands(display, until)
+
+
+def main(page: str) -> None:
+    examples = Examples()
+    for display in displays(page):
+        examples.show(display)
+    if not examples.count:
+        sys.exit('no example can be run')
+    print(f'{examples.count} examples')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])
