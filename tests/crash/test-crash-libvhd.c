@@ -17,6 +17,7 @@
 
 #include "tests/crash/crash-run.h"
 #include "tests/crash/soundness.h"
+#include "vhd/lib/coalesce.h"
 #include "vhd/lib/resize.h"
 
 #define BYTES (8u << 20)
@@ -227,13 +228,25 @@ START_TEST(a_snapshot)
 }
 END_TEST
 
-/* What a coalesce does: the sectors that the child has go to its parent. */
+static int
+go_on(void *arg, uint64_t done, uint64_t total)
+{
+	(void)arg;
+	(void)done;
+	(void)total;
+	return 0;
+}
+
+/* The sectors that the child has go to its parent. */
 static int
 coalesce(struct crash_run *crash)
 {
 	vhd_context_t base, leaf;
+	struct vhd_merge_target target = { .vhd = &base };
+	const struct vhd_merge_watch watch = { .step = go_on };
+	struct reason why;
 	char path[256];
-	uint64_t sector;
+	uint64_t sectors;
 	int err, closed;
 
 	path_of(path, crash->images, "leaf");
@@ -242,14 +255,8 @@ coalesce(struct crash_run *crash)
 		return err;
 	path_of(path, crash->images, "base");
 	err = vhd_open(&base, path, VHD_OPEN_RDWR);
-	for (sector = 0; !err && sector < SECTORS; sector += WRITE_MAX) {
-		uint32_t count =
-			SECTORS - sector < WRITE_MAX ? (uint32_t)(SECTORS - sector) : WRITE_MAX;
-
-		err = vhd_io_read(&leaf, disk, sector, count);
-		if (!err)
-			err = vhd_io_write(&base, disk, sector, count);
-	}
+	if (!err)
+		err = vhd_merge(&leaf, &target, &watch, &sectors, &why);
 	closed = vhd_close(&base);
 	vhd_close(&leaf);
 	return err ? err : closed;
