@@ -17,7 +17,7 @@
 #include "tests/crash/record.h"
 
 #define FLIGHT 6
-#define DEFAULT_STATES 150
+#define DEFAULT_STATES 80
 #define CHOSEN_EVERY 40 /* states between those that dear checks look at */
 
 static void
