@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file in memory.
+ * A disk in memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,123 +9,150 @@
 #include "common/checked.h"
 #include "tests/vhd/memory-io.h"
 
-#define MOST (64u << 20) /* bytes that a test may take */
+#define BYTES_MAX (64u << 20)
 
-static struct memory_io *
-memory_of(struct io *io)
+struct memory {
+	struct io io;
+	struct memory_disk *disk;
+};
+
+static struct memory_disk *
+disk_of(struct io *io)
 {
-	return (struct memory_io *)io;
+	return ((struct memory *)io)->disk;
 }
 
 static int
-count(struct memory_io *memory, bool changes)
+count(struct memory_disk *disk)
 {
-	if (memory->writes_only && !changes)
+	disk->calls++;
+	if (!disk->fail_at)
 		return 0;
-	return ++memory->calls == memory->fail_at ? -EIO : 0;
-}
-
-static int
-resize(struct memory_io *memory, uint64_t bytes)
-{
-	uint8_t *at;
-
-	if (bytes > MOST)
-		return -ENOSPC;
-	at = realloc(memory->at, bytes + 1);
-	if (!at)
-		return -ENOMEM;
-	if (bytes > memory->bytes)
-		memset(at + memory->bytes, 0, bytes - memory->bytes);
-	memory->at = at;
-	memory->bytes = bytes;
+	if (disk->calls == disk->fail_at || (disk->stays_down && disk->calls > disk->fail_at))
+		return -EIO;
 	return 0;
 }
 
-static int
-memory_read_at(struct io *io, void *buf, size_t bytes, uint64_t at)
+void
+memory_disk_resize(struct memory_disk *disk, size_t bytes)
 {
-	struct memory_io *memory = memory_of(io);
-	int err = count(memory, false);
+	if (bytes > disk->room) {
+		disk->at = realloc(disk->at, bytes);
+		memset(disk->at + disk->room, 0, bytes - disk->room);
+		disk->room = bytes;
+	}
+	if (bytes < disk->bytes)
+		memset(disk->at + bytes, 0, disk->bytes - bytes);
+	disk->bytes = bytes;
+}
 
-	if (!err && !range_fits(at, bytes, memory->bytes))
+void
+memory_disk_copy(struct memory_disk *to, const struct memory_disk *from)
+{
+	to->is_device = from->is_device;
+	memory_disk_resize(to, from->bytes);
+	memcpy(to->at, from->at, from->bytes);
+}
+
+void
+memory_disk_free(struct memory_disk *disk)
+{
+	free(disk->at);
+	memset(disk, 0, sizeof(*disk));
+}
+
+static int
+memory_read(struct io *io, void *buf, size_t bytes, uint64_t at)
+{
+	struct memory_disk *disk = disk_of(io);
+	int err = count(disk);
+
+	if (!err && !range_fits(at, bytes, disk->bytes))
 		err = -ENODATA;
 	if (!err)
-		memcpy(buf, memory->at + at, bytes);
+		memcpy(buf, disk->at + at, bytes);
 	return err;
-}
-
-static int
-memory_write_at(struct io *io, const void *buf, size_t bytes, uint64_t at)
-{
-	struct memory_io *memory = memory_of(io);
-	int err = count(memory, true);
-
-	if (!err && !range_fits(at, bytes, memory->bytes))
-		err = resize(memory, at + bytes);
-	if (!err)
-		memcpy(memory->at + at, buf, bytes);
-	return err;
-}
-
-static int
-memory_sync(struct io *io)
-{
-	return count(memory_of(io), true);
-}
-
-static int
-memory_size(struct io *io, uint64_t *bytes)
-{
-	*bytes = memory_of(io)->bytes;
-	return count(memory_of(io), false);
 }
 
 static int
 memory_truncate(struct io *io, uint64_t bytes)
 {
-	int err = count(memory_of(io), true);
+	struct memory_disk *disk = disk_of(io);
+	int err = count(disk);
 
-	return err ? err : resize(memory_of(io), bytes);
+	if (!err && disk->is_device)
+		err = -EOPNOTSUPP;
+	if (!err && bytes > BYTES_MAX)
+		err = -ENOSPC;
+	if (!err)
+		memory_disk_resize(disk, bytes);
+	return err;
+}
+
+static int
+memory_write(struct io *io, const void *buf, size_t bytes, uint64_t at)
+{
+	struct memory_disk *disk = disk_of(io);
+	int err = count(disk);
+
+	if (!err && !range_fits(at, bytes, disk->is_device ? disk->bytes : BYTES_MAX))
+		err = -ENOSPC;
+	if (err)
+		return err;
+	if (at + bytes > disk->bytes)
+		memory_disk_resize(disk, at + bytes);
+	memcpy(disk->at + at, buf, bytes);
+	return 0;
+}
+
+static int
+memory_sync(struct io *io)
+{
+	return count(disk_of(io));
+}
+
+static int
+memory_size(struct io *io, uint64_t *bytes)
+{
+	*bytes = disk_of(io)->bytes;
+	return count(disk_of(io));
 }
 
 static int
 memory_zero(struct io *io, uint64_t at, uint64_t bytes)
 {
-	struct memory_io *memory = memory_of(io);
-	int err = count(memory, true);
+	struct memory_disk *disk = disk_of(io);
+	int err = count(disk);
 
-	if (!err && !range_fits(at, bytes, memory->bytes))
+	if (!err && !range_fits(at, bytes, disk->bytes))
 		err = -EINVAL;
 	if (!err)
-		memset(memory->at + at, 0, bytes);
+		memset(disk->at + at, 0, bytes);
 	return err;
 }
 
 static void
 memory_close(struct io *io)
 {
-	memory_of(io)->closed = 1;
+	free(io);
 }
 
-static const struct io_ops memory_ops = {
-	.read_at = memory_read_at,
-	.write_at = memory_write_at,
-	.sync = memory_sync,
-	.size = memory_size,
-	.truncate = memory_truncate,
-	.zero = memory_zero,
-	.close = memory_close,
-};
-
-void
-memory_io_init(struct memory_io *memory)
+struct io *
+memory_io(struct memory_disk *disk)
 {
-	*memory = (struct memory_io){ .io = { .ops = &memory_ops } };
-}
+	static const struct io_ops ops = {
+		.read_at = memory_read,
+		.write_at = memory_write,
+		.sync = memory_sync,
+		.size = memory_size,
+		.truncate = memory_truncate,
+		.zero = memory_zero,
+		.close = memory_close,
+	};
+	struct memory *memory = calloc(1, sizeof(*memory));
 
-void
-memory_io_free(struct memory_io *memory)
-{
-	free(memory->at);
+	memory->io.ops = &ops;
+	memory->io.is_device = disk->is_device;
+	memory->disk = disk;
+	return &memory->io;
 }

@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file in memory behind struct io, whose n-th operation fails.
+ * A disk in memory behind struct io, which fails when it is told to.
  */
 #ifndef TESTS_VHD_MEMORY_IO_H
 #define TESTS_VHD_MEMORY_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/io.h"
 
-struct memory_io {
-	struct io io;
-	uint8_t *at; /* owned */
+/* What is stored: it survives its io, as a disk survives a process. */
+struct memory_disk {
+	uint8_t *at; /* owned: memory_disk_free() */
 	size_t bytes;
-	int fail_at;     /* the number of the operation that fails with -EIO, from 1; 0: none */
-	int calls;       /* operations so far */
-	int writes_only; /* only those that change something are counted */
-	int closed;
+	size_t room;
+	bool is_device;
+
+	unsigned calls;   /* that were made */
+	unsigned fail_at; /* this call fails with -EIO, counted from 1; 0: none */
+	bool stays_down;  /* and all after it */
 };
 
-/* An empty file; *memory is the caller's, and io_close() only notes that it was called. */
-void memory_io_init(struct memory_io *memory);
-void memory_io_free(struct memory_io *memory);
+/* A new io on the disk; closing it frees no more than the io. */
+struct io *memory_io(struct memory_disk *disk);
+
+/* The disk has so many bytes, and zeros where it grows. */
+void memory_disk_resize(struct memory_disk *disk, size_t bytes);
+void memory_disk_copy(struct memory_disk *to, const struct memory_disk *from);
+void memory_disk_free(struct memory_disk *disk);
 
 #endif

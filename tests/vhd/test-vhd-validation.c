@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/vhd/memory-io.h"
+#include "tests/vhd/failing-io.h"
 #include "vhd/lib/context.h"
 #include "vhd/lib/create.h"
 #include "vhd/lib/header.h"
@@ -18,7 +18,7 @@
 #define TABLE_AT 1536
 #define BATMAP_AT 2048
 
-static struct memory_io memory;
+static struct failing_io memory;
 static struct vhd_image image;
 static struct reason why;
 
@@ -28,7 +28,7 @@ make(int type)
 {
 	struct vhd_plan plan = { .type = type, .bytes = 16 << 20, .parent = "./parent.vhd" };
 
-	memory_io_init(&memory);
+	failing_io_init(&memory);
 	plan.parent_uuid.bytes[0] = 1;
 	ck_assert_int_eq(vhd_plan_write(&plan, &memory.io, &why), 0);
 }
@@ -42,7 +42,7 @@ setup(void)
 static void
 teardown(void)
 {
-	memory_io_free(&memory);
+	failing_io_free(&memory);
 }
 
 static int
@@ -191,7 +191,7 @@ START_TEST(a_guest_cannot_make_its_fixed_disk_dynamic)
 	vhd_footer_t footer;
 
 	memcpy(head, memory.at, sizeof(head));
-	memory_io_free(&memory);
+	failing_io_free(&memory);
 	make(VHD_TYPE_FIXED);
 	memcpy(memory.at, head, sizeof(head));
 	ck_assert_int_eq(read_image(0), 0);
@@ -210,7 +210,7 @@ START_TEST(a_fixed_disk_ends_where_its_file_does)
 {
 	vhd_footer_t footer;
 
-	memory_io_free(&memory);
+	failing_io_free(&memory);
 	make(VHD_TYPE_FIXED);
 	footer = footer_now();
 	footer.current_size = 32 << 20;
@@ -418,7 +418,7 @@ START_TEST(locators_outside_the_file_are_refused)
 {
 	vhd_header_t good, header;
 
-	memory_io_free(&memory);
+	failing_io_free(&memory);
 	make(VHD_TYPE_DIFFERENCING);
 	good = header_now();
 	ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
@@ -455,8 +455,8 @@ START_TEST(an_image_of_2040_gib_is_opened_from_a_few_sectors)
 	struct vhd_plan plan = { .type = VHD_TYPE_DYNAMIC, .bytes = VHD_MAX_SECTORS * 512 };
 	uint32_t entry = 0;
 
-	memory_io_free(&memory);
-	memory_io_init(&memory);
+	failing_io_free(&memory);
+	failing_io_init(&memory);
 	ck_assert_int_eq(vhd_plan_write(&plan, &memory.io, &why), 0);
 	memory.calls = 0;
 	ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
@@ -481,8 +481,8 @@ START_TEST(creation_survives_each_failure)
 	int n, err = -EIO;
 
 	for (n = 1; err; n++) {
-		memory_io_free(&memory);
-		memory_io_init(&memory);
+		failing_io_free(&memory);
+		failing_io_init(&memory);
 		memory.fail_at = n;
 		err = vhd_plan_write(&plan, &memory.io, &why);
 		ck_assert(!err || err == -EIO);
@@ -546,7 +546,7 @@ START_TEST(writing_survives_each_failure)
 
 	for (writes_only = 0; writes_only < 2; writes_only++) {
 		for (n = 1, err = -EIO; err; n++) {
-			memory_io_free(&memory);
+			failing_io_free(&memory);
 			make(VHD_TYPE_DYNAMIC);
 			memory.calls = 0;
 			memory.fail_at = n;
