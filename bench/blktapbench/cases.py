@@ -9,8 +9,9 @@ from collections import namedtuple
 
 # name: as on the command line; title: for people; arguments: of nbd-load; latency: of which requests,
 # "read", "write", "flush" or None for all.
-Case = namedtuple("Case", "name title arguments latency")
-Case.__new__.__defaults__ = (None,)
+# fresh: only for kinds of images that are made anew for each measurement.
+Case = namedtuple("Case", "name title arguments latency fresh")
+Case.__new__.__defaults__ = (None, False)
 
 CASES = [
     Case("randread-4k-d1", "4 KiB random read, depth 1", "--op read --depth 1"),
@@ -25,6 +26,8 @@ CASES = [
          "--op mixed --read-percent 70 --depth 32"),
     Case("flush-4k-d1", "flush after each 4 KiB random write, latency of the flush",
          "--op write --flush-every 1 --depth 1", "flush"),
+    Case("firstwrite-4k-d32", "first writes of 4 KiB, random, depth 32, a flush after 500",
+         "--op write --depth 32 --flush-every 500 --requests 8000", None, True),
 ]
 
 # The median of `metric` of ours is to be at most (or at least) `factor` times that of the peer;
@@ -40,6 +43,8 @@ TARGETS = [
     Target("raw", "tmpfs", "randwrite-4k-d1", "p50", "best", "at most", 1.0),
     Target("raw", "tmpfs", "seqread-128k-d16", "mib", "best", "at least", 1.0),
     Target("raw", "tmpfs", "seqwrite-128k-d16", "mib", "best", "at least", 1.0),
+    Target("vhd", "tmpfs", "randread-4k-d32", "cpu", "qemu-nbd", "at most", 0.5),
+    Target("vhd-fresh", "tmpfs", "firstwrite-4k-d32", "iops", "qemu-nbd", "at least", 3.0),
 ]
 
 

@@ -119,6 +119,8 @@ class Bench:
                 self.cut_short = True
                 break
             for case in self.options.cases:
+                if case.fresh:
+                    continue
                 for i in range(len(names)):
                     name = names[(i + number) % len(names)]
                     progress.show("%s on %s, round %d: %s, %s" %
@@ -143,6 +145,9 @@ class Bench:
     def run_place(self, kind, location, directory, servers, progress):
         """Start every server on its own copy of the image, and measure."""
         started = {}
+        if kind.fresh:
+            self.run_fresh(kind, location, directory, servers, progress)
+            return
         with contextlib.ExitStack() as stack:
             images = stack.enter_context(process.scratch(directory))
             sockets = stack.enter_context(process.scratch())
@@ -152,8 +157,8 @@ class Bench:
                 own = os.path.join(sockets, str(number))
                 os.mkdir(own, 0o700)
                 progress.show("%s on %s: an image for %s" % (kind.name, location, server.name))
-                kind.create(image, self.options.size)
                 try:
+                    kind.create(image, self.options.size, self.tree)
                     running = server.start(kind, image, own, self.options.server_cpu)
                 except Failure as failure:
                     self.fail(kind, location, server.name, failure)
@@ -164,6 +169,27 @@ class Bench:
             self.images = images
             self.write_back()
             self.run_rounds(kind, location, started, progress)
+
+    def run_fresh(self, kind, location, directory, servers, progress):
+        """Every measurement on an image of its own, by a server of its own."""
+        for number in range(self.options.rounds):
+            for case in [case for case in self.options.cases if case.fresh]:
+                for server in servers:
+                    progress.show("%s on %s, round %d: %s, %s" %
+                                  (kind.name, location, number + 1, case.title, server.name))
+                    with process.scratch(directory) as self.images, process.scratch() as sockets:
+                        self.load_log = os.path.join(sockets, "nbd-load.log")
+                        image = os.path.join(self.images, "image")
+                        try:
+                            kind.create(image, self.options.size, self.tree)
+                            running = server.start(kind, image, sockets, self.options.server_cpu)
+                        except Failure as failure:
+                            self.fail(kind, location, server.name, failure)
+                            continue
+                        started = {server.name: running}
+                        self.measure(kind, location, case, server.name, started, number)
+                        process.stop(running.process)
+                    progress.done += 1
 
     def write_back(self):
         """What one server left in the page cache is not to be written while the next is measured."""

@@ -11,17 +11,19 @@ import subprocess
 import urllib.parse
 from collections import namedtuple
 
-from blktapbench import process
+from blktapbench import process, vhd
 from blktapbench.process import Failure
 
 FILL_BYTES = 4 << 20
 
 # name; the type for tapdisk2 and the format for QEMU, None where they do not know it; whether nbdkit
-# serves it as a file; create(path, size): makes one whose every block holds data.
-Kind = namedtuple("Kind", "name tapdisk qemu nbdkit create")
+# serves it as a file; create(path, size, tree): makes one; fresh: each measurement wants a new one;
+# default: it is measured unless others are named.
+Kind = namedtuple("Kind", "name tapdisk qemu nbdkit create fresh default")
+Kind.__new__.__defaults__ = (False, False)
 
 
-def create_raw(path, size):
+def create_raw(path, size, tree):
     """A raw image of random data: no holes, nothing that could be left out."""
     data = os.urandom(FILL_BYTES)
     with open(path, "wb") as image:
@@ -29,8 +31,18 @@ def create_raw(path, size):
             image.write(data[:size - start])
 
 
+def serve_vhd(tree, image, directory):
+    """An image in the making, by our own server."""
+    return Tapdisk(tree).start(Kind("vhd", "vhd", None, False, None), image, directory, None)
+
+
 KINDS = [
-    Kind("raw", "aio", "raw", True, create_raw),
+    Kind("raw", "aio", "raw", True, create_raw, default=True),
+    Kind("vhd", "vhd", "vpc", False, vhd.create_full),
+    Kind("vhd-fresh", "vhd", "vpc", False, vhd.create_fresh, fresh=True),
+    Kind("vhd-1", "vhd", None, False, vhd.chain_of(1, serve_vhd)),
+    Kind("vhd-10", "vhd", None, False, vhd.chain_of(10, serve_vhd)),
+    Kind("vhd-30", "vhd", None, False, vhd.chain_of(30, serve_vhd)),
 ]
 
 # A server that runs: its process, and the Unix socket of its export.

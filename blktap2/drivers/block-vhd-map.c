@@ -73,7 +73,8 @@ vd_lacks(td_driver_t *driver, td_sector_t sec, int secs)
 	if (entry->slot == VD_SLOT_NONE || entry->slot & VD_SLOT_NOT_READY)
 		return 0;
 	bits = vd->bits + entry->slot * vd->bitmap_bytes;
-	vd->used[entry->slot] = 1;
+	if (!vd->used[entry->slot])
+		vd->used[entry->slot] = 1;
 	if (secs == 8 && first % 8 == 0)
 		return !bits[first / 8];
 	return vhd_bits_none(bits, first, (uint32_t)secs);
