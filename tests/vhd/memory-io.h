@@ -21,6 +21,7 @@ struct memory_disk {
 	unsigned calls;   /* that were made */
 	unsigned fail_at; /* this call fails with -EIO, counted from 1; 0: none */
 	bool stays_down;  /* and all after it */
+	bool writes_only; /* calls that change nothing do not count */
 };
 
 /* A new io on the disk; closing it frees no more than the io. */

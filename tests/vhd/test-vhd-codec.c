@@ -9,14 +9,11 @@
 
 #include "common/bytes.h"
 #include "vhd/lib/batmap.h"
-#include "vhd/lib/bits.h"
 #include "vhd/lib/footer.h"
-#include "vhd/lib/geometry.h"
 #include "vhd/lib/header.h"
 #include "vhd/lib/journal-entry.h"
 #include "vhd/lib/layout.h"
 #include "vhd/lib/locator.h"
-#include "vhd/lib/utf16.h"
 
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
@@ -159,55 +156,6 @@ START_TEST(the_trailing_footer_counts_while_it_is_valid)
 }
 END_TEST
 
-/* ---- geometry, sizes ----------------------------------------------------------------------------
- */
-
-static const struct {
-	uint64_t bytes;
-	unsigned cylinders, heads, sectors;
-} geometries[] = {
-	{ 2 * MIB, 60, 4, 17 },         { 10 * MIB, 301, 4, 17 },   { 100 * MIB, 1003, 12, 17 },
-	{ 512 * MIB, 1040, 16, 63 },    { 5 * GIB, 10402, 16, 63 }, { 127 * GIB, 65278, 16, 255 },
-	{ 2040 * GIB, 65535, 16, 255 },
-};
-
-START_TEST(geometries_are_those_of_the_format)
-{
-	uint32_t expected =
-		geometries[_i].cylinders << 16 | geometries[_i].heads << 8 | geometries[_i].sectors;
-
-	ck_assert_uint_eq(vhd_geometry(geometries[_i].bytes / 512), expected);
-	ck_assert_uint_eq(vhd_geometry_sectors(expected), (uint64_t)geometries[_i].cylinders *
-								  geometries[_i].heads *
-								  geometries[_i].sectors);
-}
-END_TEST
-
-static const struct {
-	char creator[5];
-	int by_geometry;
-} creators[] = {
-	{ "tap\0", 0 }, { "win ", 0 }, { "qem2", 0 }, { "d2v ", 0 }, { "CTXS", 0 }, { "wa\0\0", 0 },
-	{ "vpc ", 1 },  { "qemu", 1 }, { "vs  ", 0 }, { "vbox", 0 }, { "????", 0 },
-};
-
-START_TEST(the_creator_says_which_size_counts)
-{
-	vhd_footer_t footer = good_footer();
-
-	memcpy(footer.creator, creators[_i].creator, 4);
-	footer.current_size = 10 * MIB;
-	footer.geometry = vhd_geometry(20480);
-	ck_assert_uint_eq(vhd_virtual_sectors(&footer, VHD_SIZE_BY_CREATOR),
-			  creators[_i].by_geometry ? 20468 : 20480);
-	ck_assert_uint_eq(vhd_virtual_sectors(&footer, VHD_SIZE_CURRENT), 20480);
-	footer.geometry = VHD_GEOMETRY_MAX;
-	ck_assert_uint_eq(vhd_virtual_sectors(&footer, VHD_SIZE_BY_CREATOR), 20480);
-	footer.geometry = 0xFFFE10FF;
-	ck_assert_uint_le(vhd_virtual_sectors(&footer, VHD_SIZE_BY_CREATOR), 20480);
-}
-END_TEST
-
 /* ---- header -------------------------------------------------------------------------------------
  */
 
@@ -346,40 +294,8 @@ START_TEST(no_two_blocks_may_share_a_sector)
 }
 END_TEST
 
-START_TEST(bits_begin_with_the_most_significant)
-{
-	uint8_t map[8] = { 0 };
-
-	vhd_bits_set(map, 0);
-	vhd_bits_set(map, 9);
-	ck_assert_uint_eq(map[0], 0x80);
-	ck_assert_uint_eq(map[1], 0x40);
-	vhd_bits_set_range(map, 3, 50);
-	ck_assert(vhd_bits_all(map, 3, 50));
-	ck_assert(!vhd_bits_all(map, 2, 50));
-	ck_assert_uint_eq(vhd_bits_run(map, 3, 61), 50);
-	ck_assert_uint_eq(vhd_bits_run(map, 1, 61), 2);
-	ck_assert_uint_eq(vhd_bits_run(map, 3, 20), 20);
-	ck_assert_uint_eq(vhd_bits_count(map, 0, 64), 51);
-	vhd_bits_clear_range(map, 4, 48);
-	ck_assert(vhd_bits_none(map, 4, 48));
-	ck_assert_uint_eq(vhd_bits_count(map, 0, 64), 3);
-}
-END_TEST
-
 /* ---- batmap -------------------------------------------------------------------------------------
  */
-
-START_TEST(old_batmaps_add_signed_bytes)
-{
-	vhd_batmap_header_t header = { .batmap_size = 1, .version = VHD_BATMAP_VERSION };
-	uint8_t map[512] = { 0x80, 0x01, 0xFF };
-
-	ck_assert_uint_eq(vhd_batmap_sum(&header, 64 * MIB, map, sizeof(map)), ~0x180u);
-	header.version = VHD_BATMAP_VERSION_SIGNED;
-	ck_assert_uint_eq(vhd_batmap_sum(&header, 64 * MIB, map, sizeof(map)), ~(uint32_t)-128);
-}
-END_TEST
 
 /* 4097 blocks of 2 MiB need 513 bytes of map, but the checksum is of 512. */
 START_TEST(bits_behind_the_checksum_do_not_count)
@@ -425,59 +341,6 @@ END_TEST
 /* ---- locators -----------------------------------------------------------------------------------
  */
 
-static void
-check_path(uint32_t code, const char *data, size_t bytes, const char *expected)
-{
-	char *path = NULL;
-	int err = vhd_locator_decode(code, (const uint8_t *)data, bytes, &path);
-
-	ck_assert_int_eq(err, expected ? 0 : -EINVAL);
-	if (expected)
-		ck_assert_str_eq(path, expected);
-	free(path);
-}
-
-#define PATH(code, data, expected) check_path(code, data, sizeof(data) - 1, expected)
-
-START_TEST(locators_name_paths_in_their_own_ways)
-{
-	PATH(VHD_PLATFORM_MACX, "file://./a.vhd", "./a.vhd");
-	PATH(VHD_PLATFORM_MACX, "file:///d/a b.vhd", "/d/a b.vhd");
-	PATH(VHD_PLATFORM_MACX, "file://localhost/d/a.vhd", "/d/a.vhd");
-	PATH(VHD_PLATFORM_MACX, "file://./a.vhd\0\0", "./a.vhd");
-	PATH(VHD_PLATFORM_MACX, "./a.vhd", NULL);
-	PATH(VHD_PLATFORM_MACX, "file://", NULL);
-	PATH(VHD_PLATFORM_MACX, "file://a\0b", NULL);
-	PATH(VHD_PLATFORM_W2RU, ".\0\\\0a\0", "./a");
-	PATH(VHD_PLATFORM_W2KU, "C\0:\0\\\0d\0\\\0a\0", "/d/a");
-	PATH(VHD_PLATFORM_W2RU, "\xe9\0", "\xc3\xa9");
-	PATH(VHD_PLATFORM_W2RU, "\x3d\xd8\x00\xde", "\xf0\x9f\x98\x80");
-	PATH(VHD_PLATFORM_W2RU, "\x3d\xd8", NULL);
-	PATH(VHD_PLATFORM_W2RU, "\x00\xde", NULL);
-	PATH(VHD_PLATFORM_W2RU, "a\0b", NULL);
-	PATH(VHD_PLATFORM_W2RU, "", NULL);
-	PATH(VHD_PLATFORM_MAC, "whatever", NULL);
-}
-END_TEST
-
-START_TEST(what_is_encoded_is_decoded)
-{
-	static const uint32_t codes[] = { VHD_PLATFORM_MACX, VHD_PLATFORM_W2RU, VHD_PLATFORM_W2KU };
-	const char *name = "./\xc3\xa9t\xc3\xa9/\xf0\x9f\x98\x80 x.vhd";
-	uint8_t data[512] = { 0 };
-	size_t bytes;
-	char *path;
-
-	ck_assert_int_eq(vhd_locator_encode(codes[_i], name, data, sizeof(data), &bytes), 0);
-	ck_assert_int_eq(vhd_locator_decode(codes[_i], data, bytes, &path), 0);
-	ck_assert_str_eq(path, name);
-	free(path);
-	ck_assert_int_eq(vhd_locator_encode(codes[_i], name, data, 8, &bytes), -ENAMETOOLONG);
-	ck_assert_int_eq(vhd_locator_encode(codes[_i], "./\xff", data, sizeof(data), &bytes),
-			 codes[_i] == VHD_PLATFORM_MACX ? 0 : -EINVAL);
-}
-END_TEST
-
 START_TEST(the_name_in_a_header_is_big_endian)
 {
 	uint8_t raw[512];
@@ -516,22 +379,6 @@ START_TEST(room_of_locators_is_in_sectors_or_bytes)
 	ck_assert_int_eq(vhd_locator_check(&locator, 0, 4096, NULL), -EINVAL);
 	locator.data_offset = 3585;
 	ck_assert_int_eq(vhd_locator_check(&locator, 0, 4096, NULL), -EINVAL);
-}
-END_TEST
-
-START_TEST(paths_lead_from_child_to_parent)
-{
-	static const char *const rows[][3] = {
-		{ "/a/c.vhd", "/a/p.vhd", "./p.vhd" },
-		{ "/a/b/c.vhd", "/a/p.vhd", "../p.vhd" },
-		{ "/a/c.vhd", "/b/d/p.vhd", "../b/d/p.vhd" },
-		{ "/c.vhd", "/p.vhd", "./p.vhd" },
-		{ "/ab/c.vhd", "/a/p.vhd", "../a/p.vhd" },
-	};
-	char *path = vhd_relative_path(rows[_i][0], rows[_i][1]);
-
-	ck_assert_str_eq(path, rows[_i][2]);
-	free(path);
 }
 END_TEST
 
@@ -597,24 +444,15 @@ main(void)
 	tcase_add_test(tests, an_old_hidden_flag_need_not_be_in_the_checksum);
 	tcase_add_test(tests, a_footer_that_cannot_be_worked_with_is_refused);
 	tcase_add_test(tests, the_trailing_footer_counts_while_it_is_valid);
-	tcase_add_loop_test(tests, geometries_are_those_of_the_format, 0,
-			    sizeof(geometries) / sizeof(geometries[0]));
-	tcase_add_loop_test(tests, the_creator_says_which_size_counts, 0,
-			    sizeof(creators) / sizeof(creators[0]));
 	tcase_add_test(tests, a_header_comes_back_and_its_bytes_are_guarded);
 	tcase_add_test(tests, a_header_that_cannot_be_worked_with_is_refused);
 	tcase_add_test(tests, blocks_are_placed_so_that_data_begin_on_pages);
 	tcase_add_test(tests, entries_must_be_where_blocks_may_be);
 	tcase_add_test(tests, no_two_blocks_may_share_a_sector);
-	tcase_add_test(tests, bits_begin_with_the_most_significant);
-	tcase_add_test(tests, old_batmaps_add_signed_bytes);
 	tcase_add_test(tests, bits_behind_the_checksum_do_not_count);
 	tcase_add_test(tests, a_batmap_outside_the_file_is_refused);
-	tcase_add_test(tests, locators_name_paths_in_their_own_ways);
-	tcase_add_loop_test(tests, what_is_encoded_is_decoded, 0, 3);
 	tcase_add_test(tests, the_name_in_a_header_is_big_endian);
 	tcase_add_test(tests, room_of_locators_is_in_sectors_or_bytes);
-	tcase_add_loop_test(tests, paths_lead_from_child_to_parent, 0, 5);
 	tcase_add_test(tests, entries_of_a_journal_are_guarded);
 	tcase_add_test(tests, the_end_of_a_journal_is_in_the_order_of_the_host);
 	srunner_run_all(runner, CK_ENV);

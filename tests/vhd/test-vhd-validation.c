@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/vhd/failing-io.h"
+#include "tests/vhd/memory-io.h"
 #include "vhd/lib/context.h"
 #include "vhd/lib/create.h"
 #include "vhd/lib/header.h"
@@ -18,7 +18,8 @@
 #define TABLE_AT 1536
 #define BATMAP_AT 2048
 
-static struct failing_io memory;
+static struct memory_disk memory;
+static struct io *io; /* on it */
 static struct vhd_image image;
 static struct reason why;
 
@@ -28,28 +29,29 @@ make(int type)
 {
 	struct vhd_plan plan = { .type = type, .bytes = 16 << 20, .parent = "./parent.vhd" };
 
-	failing_io_init(&memory);
 	plan.parent_uuid.bytes[0] = 1;
-	ck_assert_int_eq(vhd_plan_write(&plan, &memory.io, &why), 0);
+	ck_assert_int_eq(vhd_plan_write(&plan, io, &why), 0);
 }
 
 static void
 setup(void)
 {
+	io = memory_io(&memory);
 	make(VHD_TYPE_DYNAMIC);
 }
 
 static void
 teardown(void)
 {
-	failing_io_free(&memory);
+	io_close(io);
+	memory_disk_free(&memory);
 }
 
 static int
 read_image(unsigned flags)
 {
 	why.text[0] = '\0';
-	return vhd_image_read(&memory.io, flags, &image, &why);
+	return vhd_image_read(io, flags, &image, &why);
 }
 
 static void
@@ -191,7 +193,7 @@ START_TEST(a_guest_cannot_make_its_fixed_disk_dynamic)
 	vhd_footer_t footer;
 
 	memcpy(head, memory.at, sizeof(head));
-	failing_io_free(&memory);
+	memory_disk_free(&memory);
 	make(VHD_TYPE_FIXED);
 	memcpy(memory.at, head, sizeof(head));
 	ck_assert_int_eq(read_image(0), 0);
@@ -210,7 +212,7 @@ START_TEST(a_fixed_disk_ends_where_its_file_does)
 {
 	vhd_footer_t footer;
 
-	failing_io_free(&memory);
+	memory_disk_free(&memory);
 	make(VHD_TYPE_FIXED);
 	footer = footer_now();
 	footer.current_size = 32 << 20;
@@ -395,17 +397,17 @@ START_TEST(a_batmap_that_is_damaged_is_ignored)
 		raw[rows[i].at] = rows[i].value;
 		ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
 		ck_assert(!image.has_batmap);
-		ck_assert_int_eq(vhd_image_read_batmap(&memory.io, &image, &map, NULL), -ENOENT);
+		ck_assert_int_eq(vhd_image_read_batmap(io, &image, &map, NULL), -ENOENT);
 		raw[rows[i].at] = saved;
 	}
 	raw[512] = 0x80;
 	ck_assert_int_eq(read_image(0), 0);
-	ck_assert_int_eq(vhd_image_read_batmap(&memory.io, &image, &map, NULL), -EINVAL);
+	ck_assert_int_eq(vhd_image_read_batmap(io, &image, &map, NULL), -EINVAL);
 	/* The checksum of signed bytes. */
 	raw[23] = 1;
 	memcpy(raw + 24, "\x00\x00\x00\x7f", 4);
 	ck_assert_int_eq(read_image(0), 0);
-	ck_assert_int_eq(vhd_image_read_batmap(&memory.io, &image, &map, NULL), 0);
+	ck_assert_int_eq(vhd_image_read_batmap(io, &image, &map, NULL), 0);
 	ck_assert_uint_eq(map[0], 0x80);
 	free(map);
 }
@@ -418,7 +420,7 @@ START_TEST(locators_outside_the_file_are_refused)
 {
 	vhd_header_t good, header;
 
-	failing_io_free(&memory);
+	memory_disk_free(&memory);
 	make(VHD_TYPE_DIFFERENCING);
 	good = header_now();
 	ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
@@ -455,16 +457,15 @@ START_TEST(an_image_of_2040_gib_is_opened_from_a_few_sectors)
 	struct vhd_plan plan = { .type = VHD_TYPE_DYNAMIC, .bytes = VHD_MAX_SECTORS * 512 };
 	uint32_t entry = 0;
 
-	failing_io_free(&memory);
-	failing_io_init(&memory);
-	ck_assert_int_eq(vhd_plan_write(&plan, &memory.io, &why), 0);
+	memory_disk_free(&memory);
+	ck_assert_int_eq(vhd_plan_write(&plan, io, &why), 0);
 	memory.calls = 0;
 	ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
 	ck_assert_uint_eq(image.layout.entries, 1044480);
-	ck_assert_int_le(memory.calls, 6);
-	ck_assert_int_eq(vhd_image_read_bat(&memory.io, &image, 1044479, 1, &entry), 0);
+	ck_assert_uint_le(memory.calls, 6);
+	ck_assert_int_eq(vhd_image_read_bat(io, &image, 1044479, 1, &entry), 0);
 	ck_assert_uint_eq(entry, VHD_BLOCK_UNUSED);
-	ck_assert_int_eq(vhd_image_read_bat(&memory.io, &image, 1044480, 1, &entry), -EINVAL);
+	ck_assert_int_eq(vhd_image_read_bat(io, &image, 1044480, 1, &entry), -EINVAL);
 	plan.bytes += 512;
 	ck_assert_int_eq(vhd_plan_check(&plan, &why), -EINVAL);
 }
@@ -478,15 +479,15 @@ START_TEST(creation_survives_each_failure)
 	struct vhd_plan plan = { .type = VHD_TYPE_DIFFERENCING,
 				 .bytes = 16 << 20,
 				 .parent = "./p" };
-	int n, err = -EIO;
+	unsigned n;
+	int err = -EIO;
 
 	for (n = 1; err; n++) {
-		failing_io_free(&memory);
-		failing_io_init(&memory);
+		memory_disk_free(&memory);
 		memory.fail_at = n;
-		err = vhd_plan_write(&plan, &memory.io, &why);
+		err = vhd_plan_write(&plan, io, &why);
 		ck_assert(!err || err == -EIO);
-		ck_assert_int_lt(n, 1000);
+		ck_assert_uint_lt(n, 1000);
 	}
 	memory.fail_at = 0;
 	ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
@@ -495,7 +496,8 @@ END_TEST
 
 START_TEST(reading_survives_each_failure)
 {
-	int n, err = -EIO;
+	unsigned n;
+	int err = -EIO;
 
 	for (n = 1; err; n++) {
 		memory.calls = 0;
@@ -503,7 +505,7 @@ START_TEST(reading_survives_each_failure)
 		err = read_image(0);
 		ck_assert(!err || err == -EIO);
 	}
-	ck_assert_int_gt(n, 4);
+	ck_assert_uint_gt(n, 4);
 }
 END_TEST
 
@@ -516,7 +518,7 @@ write_blocks(void)
 	int err, closed;
 
 	memset(data, 0xa5, sizeof(data));
-	err = vhd_open_io(&ctx, &memory.io, "memory", VHD_OPEN_RDWR, &why);
+	err = vhd_open_io(&ctx, memory_io(&memory), "memory", VHD_OPEN_RDWR, &why);
 	if (err)
 		return err;
 	err = vhd_io_write(&ctx, data, 4090, 8);
@@ -536,17 +538,18 @@ still_an_image(void)
 
 	memory.fail_at = 0;
 	ck_assert_int_eq(read_image(VHD_IMAGE_WRITE), 0);
-	ck_assert_int_eq(vhd_image_read_bat(&memory.io, &image, 0, 8, bat), 0);
+	ck_assert_int_eq(vhd_image_read_bat(io, &image, 0, 8, bat), 0);
 	ck_assert_int_eq(vhd_image_check_bat(&image, bat, 8, true, &why), 0);
 }
 
 START_TEST(writing_survives_each_failure)
 {
-	int n, err = -EIO, writes_only;
+	unsigned n;
+	int err = -EIO, writes_only;
 
 	for (writes_only = 0; writes_only < 2; writes_only++) {
 		for (n = 1, err = -EIO; err; n++) {
-			failing_io_free(&memory);
+			memory_disk_free(&memory);
 			make(VHD_TYPE_DYNAMIC);
 			memory.calls = 0;
 			memory.fail_at = n;
@@ -554,13 +557,12 @@ START_TEST(writing_survives_each_failure)
 			err = write_blocks();
 			ck_assert(!err || err == -EIO);
 			still_an_image();
-			memory.closed = 0;
 			memory.writes_only = 0;
 			ck_assert_int_eq(write_blocks(), 0);
 			still_an_image();
-			ck_assert_int_lt(n, 1000);
+			ck_assert_uint_lt(n, 1000);
 		}
-		ck_assert_int_gt(n, 10);
+		ck_assert_uint_gt(n, 10);
 	}
 }
 END_TEST
