@@ -34,6 +34,25 @@ usage(FILE *out)
 	fputs(" }\n", out);
 }
 
+/* For tools/completion: each command with its options, those with a value before a colon. */
+static void
+print_completion(FILE *out)
+{
+	const struct option_row *row;
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++) {
+		fputs(commands[i]->name, out);
+		for (row = commands[i]->rows; row->letter; row++) {
+			if (row->letter >= ' ')
+				fprintf(out, " -%c%s", row->letter, row->value ? ":" : "");
+			if (row->name)
+				fprintf(out, " --%s%s", row->name, row->value ? ":" : "");
+		}
+		fputc('\n', out);
+	}
+}
+
 static const struct command *
 find_command(const char *name)
 {
@@ -99,6 +118,10 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
 		puts("vhd-util " PACKAGE_VERSION);
+		return 0;
+	}
+	if (strcmp(argv[1], "--completion") == 0) {
+		print_completion(stdout);
 		return 0;
 	}
 	command = find_command(argv[1]);
