@@ -50,6 +50,25 @@ is_zero(const char *bytes, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
+/* The rest of a block, or the first part of it, *part: what no image of the chain has. */
+static int
+copy_part(vhd_context_t *from, vhd_context_t *to, char *buffer, uint64_t sector, uint32_t *part)
+{
+	uint32_t run;
+	bool present;
+	int err = vhd_chain_run(from, sector, *part, &run, &present);
+
+	if (!err && !present) {
+		*part = run;
+		return 0;
+	}
+	if (!err)
+		err = vhd_io_read(from, buffer, sector, *part);
+	if (!err && !is_zero(buffer, (size_t)*part << VHD_SECTOR_SHIFT))
+		err = vhd_io_write(to, buffer, sector, *part);
+	return err;
+}
+
 static int
 copy_data(vhd_context_t *from, vhd_context_t *to, struct progress *progress)
 {
@@ -59,14 +78,13 @@ copy_data(vhd_context_t *from, vhd_context_t *to, struct progress *progress)
 	int err = buffer ? 0 : -ENOMEM;
 
 	for (sector = 0; sector < sectors && !err; sector += part) {
-		part = sectors - sector < PIECE_SECTORS ? (uint32_t)(sectors - sector)
-							: PIECE_SECTORS;
+		part = PIECE_SECTORS - (uint32_t)(sector % PIECE_SECTORS);
+		if (part > sectors - sector)
+			part = (uint32_t)(sectors - sector);
 		err = progress_step(progress, sector << VHD_SECTOR_SHIFT,
 				    sectors << VHD_SECTOR_SHIFT);
 		if (!err)
-			err = vhd_io_read(from, buffer, sector, part);
-		if (!err && !is_zero(buffer, (size_t)part << VHD_SECTOR_SHIFT))
-			err = vhd_io_write(to, buffer, sector, part);
+			err = copy_part(from, to, buffer, sector, &part);
 	}
 	return err;
 }

@@ -160,4 +160,11 @@ void vhd_put_lower(vhd_context_t *ctx);
 int vhd_image_run(vhd_context_t *ctx, uint64_t sector, uint32_t sectors, uint32_t *run,
 		  bool *present, uint64_t *file_offset);
 
+/*
+ * The same of a whole chain, and nothing is read: the next *run sectors are in none of its images,
+ * so that they read as zeros, or *present: they may be anything.
+ */
+int vhd_chain_run(vhd_context_t *ctx, uint64_t sector, uint32_t sectors, uint32_t *run,
+		  bool *present);
+
 #endif

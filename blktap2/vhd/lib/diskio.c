@@ -185,6 +185,31 @@ read_image(vhd_context_t *ctx, uint8_t *buf, uint64_t sector, uint32_t sectors)
 	return err;
 }
 
+int
+vhd_chain_run(vhd_context_t *ctx, uint64_t sector, uint32_t sectors, uint32_t *run, bool *present)
+{
+	uint64_t end = ctx->priv->image.sectors, at;
+	const struct vhd_lower *lower = &ctx->priv->lower;
+	int err;
+
+	err = check_readable(ctx);
+	if (!err)
+		err = vhd_need_lower(ctx);
+	*run = sectors;
+	*present = false;
+	if (err || sector >= end)
+		return err;
+	if (end - sector < sectors)
+		sectors = (uint32_t)(end - sector);
+	err = vhd_image_run(ctx, sector, sectors, run, present, &at);
+	if (err || *present)
+		return err;
+	if (lower->vhd)
+		return vhd_chain_run(lower->vhd, sector, *run, run, present);
+	*present = lower->raw != NULL;
+	return 0;
+}
+
 static int
 check_range(vhd_context_t *ctx, uint64_t at, uint64_t count, uint64_t limit)
 {
