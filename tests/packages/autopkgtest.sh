@@ -11,8 +11,8 @@ debs=$1
 : "${BLKTAP_CHROOTS:=$top/build/chroots}"
 : "${SUITE:=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}"
 
-ready=$BLKTAP_CHROOTS/$SUITE-trials
-test -e "$ready/.ready" || ready=$(chroot_base "$SUITE")
+. "$top/tests/packages/system.sh"
+ready=$(trial_system "$SUITE")
 system=$(mktemp -d)
 trap 'rm -rf "$system"' EXIT
 trap 'exit 1' HUP INT TERM

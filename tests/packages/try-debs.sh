@@ -16,17 +16,8 @@ trial=$2
 : "${BLKTAP_CHROOTS:=$top/build/chroots}"
 : "${SUITE:=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}"
 
-# ---- a system that has what the packages and the trials need ----------------------------------------
-
-ready=$BLKTAP_CHROOTS/$SUITE-trials
-if ! test -e "$ready/.ready"; then
-    chroot_copy "$(chroot_base "$SUITE")" "$ready"
-    chroot_in "$ready" apt-get -q -y --no-install-recommends install \
-        logrotate python3-minimal python3-libnbd libnbd-bin libaio-dev libjson-c-dev liburing-dev \
-        libssl-dev libxen-dev xen-utils-common
-    chroot_in "$ready" apt-get -q -y purge xen-utils-common
-    touch "$ready/.ready"
-fi
+. "$here/system.sh"
+ready=$(trial_system "$SUITE")
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
