@@ -1,44 +1,96 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A disk goes on on a new leaf while its guest writes, and goes back to the merged image; no request fails.
+# While its guest writes, a disk goes on on new leaves, and images below it are merged; no request
+# fails, and no byte of the disk changes by it.
 . "${top_srcdir:=.}/tests/functions.sh"
 requires qemu-io --version
 
-vhd-make dynamic "$tmp/0.vhd" 131072
+cd "$tmp"
+sectors=32768
+vhd-util create -n 0.vhd -s 16
 start_disk "vhd:$tmp/0.vhd"
-qemu-io -f raw "$uri" -c 'write -P 77 0 1M' -c 'write -P 78 60M 64k' -c flush >"$tmp/io"
 
-nbd-load --op write --depth 16 --requests 150000 --flush-every 1000 "$(socket_of "$uri")" >"$tmp/load" 2>&1 &
+# Until told to stop, or a request fails.
+load() {
+    while test ! -e enough; do
+        nbd-load --op write --depth 16 --requests 1000 --flush-every 100 "$(socket_of "$uri")" || touch failed
+        test ! -e failed || break
+    done
+}
+load >log 2>&1 &
 load=$!
-end_load() { kill "$load" 2>/dev/null || :; }
-at_exit end_load
-for n in 1 2 3 4 5; do
+at_exit touch "$tmp/enough"
+
+pause() {
     tap-ctl pause -p "$pid" -m "$minor"
-    vhd-make child "$tmp/$n.vhd" "./$((n - 1)).vhd"
-    tap-ctl unpause -p "$pid" -m "$minor" -a "vhd:$tmp/$n.vhd"
+}
+
+unpause() {
+    tap-ctl unpause -p "$pid" -m "$minor" "$@"
+}
+
+# All of the disk, read without tapdisk2.
+content_of() {
+    vhd-util read -n "$1" -r 0 -c "$sectors"
+}
+
+same_content() {
+    content_of "$1" | cmp - before || fail "$2: the disk has changed"
+}
+
+requests() {
+    tap-ctl stats -p "$pid" -m "$minor" | cksum
+}
+
+goes_on() {
+    test "$(requests)" != "$last"
+}
+
+# Each layer gets its share of the writes.
+let_it_write() {
+    last=$(requests)
+    wait_for goes_on
+}
+
+for n in 1 2 3 4 5; do
+    let_it_write
+    pause
+    content_of $((n - 1)).vhd >before
+    vhd-util snapshot -n $n.vhd -p $((n - 1)).vhd -e
+    same_content $n.vhd "snapshot $n"
+    unpause -a "vhd:$tmp/$n.vhd"
 done
-kill -0 "$load" 2>/dev/null || echo "the load ended before the last snapshot" >&2
-wait "$load" || fail "a request failed: $(cat "$tmp/load")"
+
+# 4 goes into 3 while the disk is paused, and 2 into 1 while it is served: 2 still hides all that
+# changes below it.
+let_it_write
+pause
+content_of 5.vhd >before
+vhd-util coalesce -n 4.vhd >out
+vhd-util modify -n 5.vhd -p 3.vhd
+rm 4.vhd
+same_content 5.vhd "coalesce while paused"
+unpause
+
+let_it_write
+vhd-util coalesce -n 2.vhd >out
+pause
+content_of 5.vhd >before
+vhd-util modify -n 3.vhd -p 1.vhd
+rm 2.vhd
+same_content 5.vhd "coalesce while served"
+unpause
+let_it_write
+
+touch enough
+wait "$load"
+test ! -e failed || fail "a request failed: $(cat log)"
 tap-ctl stats -p "$pid" -m "$minor" | grep -q '"errors": 0,' || fail "errors: $(tap-ctl stats -p "$pid" -m "$minor")"
 
-# The chain is read through all its layers, and what was written last stands on top.
-qemu-io -f raw "$uri" -c 'write -P 79 60M 512' -c flush -c 'read -P 79 60M 512' >"$tmp/io" || fail "$(cat "$tmp/io")"
-qemu-io -f raw "$uri" -c 'read -P 79 60M 512' >"$tmp/io"
-grep -q 'verification failed' "$tmp/io" && fail "$(cat "$tmp/io")"
-
-# Reopened over an image that holds the whole content, as after a coalesce.
-tap-ctl pause -p "$pid" -m "$minor"
-vhd-make dynamic "$tmp/merged.vhd" 131072
-merge=$(tap-ctl create -a "vhd:$tmp/merged.vhd")
-merge=${merge##*-}
-merge_pid=$(tap-ctl list -m "$merge" | sed -n 's/^pid=\([0-9]*\) .*/\1/p')
-old=$pid
-old_minor=$minor
-start_disk "vhd:$tmp/5.vhd" -R
-qemu-img convert -n -f raw -O raw "$uri" "nbd+unix:///?socket=$BLKTAP_CONTROL_DIR/nbd$merge_pid.$merge"
-tap-ctl destroy -p "$merge_pid" -m "$merge"
-wait_gone "$merge_pid"
-tap-ctl unpause -p "$old" -m "$old_minor" -a "vhd:$tmp/merged.vhd"
-qemu-img compare -q -f raw -F raw "$uri" "nbd+unix:///?socket=$BLKTAP_CONTROL_DIR/nbd$old.$old_minor" ||
-    fail "the merged image differs"
+# What is served is what is in the files: 5 over 3 over 1 over 0.
+qemu-img convert -f raw -O raw "$uri" served
 stop_disk
+content_of 5.vhd | cmp - served || fail "what was served is not what the images hold"
+vhd-util check -n 5.vhd -p >out || fail "$(cat out)"
+vhd-util query -n 5.vhd -d >out
+grep -qx "chain depth: 4" out || fail "5, 3, 1 and 0 should be left: $(cat out)"
