@@ -4,21 +4,38 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drivers/block-vhd.h"
 
 #define BOUNCE_KEPT (64u << 10) /* bytes that a request keeps for the next time */
 
+/* Cookie 0: the image is not encrypted. */
+static int
+read_keyhash(const struct vd_state *vd, struct vhd_keyhash *hash, struct reason *why)
+{
+	int err;
+
+	if (vd->image.has_batmap) {
+		*hash = vd->image.batmap.keyhash;
+		return 0;
+	}
+	err = vhd_keyhash_of_file(vd->file.fd, hash);
+	return err ? reason(why, err, "its key hash cannot be read: %s", strerror(-err)) : 0;
+}
+
 int
 vd_crypt_init(struct vd_state *vd, td_flag_t flags, struct reason *why)
 {
-	const struct vhd_keyhash *hash = &vd->image.batmap.keyhash;
+	struct vhd_keyhash hash;
 	const uint8_t *key;
 	size_t bytes;
-	int err;
+	int err = read_keyhash(vd, &hash, why);
 
+	if (err)
+		return err;
 	key = td_driver_key(vd->driver, &bytes);
-	if (!vd->image.has_batmap || !hash->cookie) {
+	if (!hash.cookie) {
 		/* Parents may be clear; a leaf that is, is not what its owner believes. */
 		if (!key || flags & TD_OPEN_SHAREABLE)
 			return 0;
@@ -28,7 +45,7 @@ vd_crypt_init(struct vd_state *vd, td_flag_t flags, struct reason *why)
 		return 0;
 	if (!key)
 		return reason(why, -EKEYREJECTED, "it is encrypted, and no key is given");
-	err = vhd_key_check(hash, key, bytes);
+	err = vhd_key_check(&hash, key, bytes);
 	if (!err)
 		err = vhd_crypt_new(key, bytes, &vd->crypt);
 	if (err == -EKEYREJECTED || err == -EINVAL)

@@ -128,7 +128,7 @@ queue_change(td_driver_t *driver, td_request_t treq)
 	struct vd_request *request;
 
 	/* What has to be in the file has to be written; and a hole decrypts to noise. */
-	if (!vd->is_fixed && (treq.flags & TD_REQ_NO_UNMAP || vd->crypt)) {
+	if (vd->crypt || (!vd->is_fixed && treq.flags & TD_REQ_NO_UNMAP)) {
 		td_complete_request(treq, -EOPNOTSUPP);
 		return;
 	}
@@ -265,7 +265,7 @@ vd_queue_block_status(td_driver_t *driver, td_request_t treq)
 	struct vd_state *vd = driver->data;
 	struct vd_request *request;
 
-	if (vd->is_fixed) {
+	if (vd->is_fixed && !vd->crypt) {
 		raw_queue_block_status(driver, &vd->file, treq);
 		return;
 	}

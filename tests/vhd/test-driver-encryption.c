@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include <check.h>
 
@@ -15,7 +16,10 @@
 #include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 #include "tests/driver-kit/make-vhd.h"
+#include "vhd/lib/batmap.h"
 #include "vhd/lib/crypt.h"
+
+#define XATTR_KEYHASH "user.com.citrix.xenclient.backend.keyhash"
 
 static struct kit kit;
 static uint8_t key[64];
@@ -62,49 +66,103 @@ check_nothing_shows(void)
 	io_close(io);
 }
 
-static void
-make_encrypted(size_t bytes)
+struct shape {
+	size_t key_bytes;
+	uint32_t type;
+	bool batmap; /* else an attribute of the file has the key hash */
+};
+
+static const struct shape shapes[] = {
+	{ 32, VHD_TYPE_DYNAMIC, true },
+	{ 64, VHD_TYPE_DYNAMIC, true },
+	{ 64, VHD_TYPE_DYNAMIC, false },
+	{ 32, VHD_TYPE_FIXED, false },
+};
+
+/* False: the file system has no attributes. */
+static bool
+put_attribute(const struct vhd_keyhash *hash, size_t bytes)
+{
+	uint8_t raw[VHD_KEYHASH_BYTES];
+
+	vhd_keyhash_pack(hash, raw);
+	if (setxattr(kit.image, XATTR_KEYHASH, raw, bytes, 0) == 0)
+		return true;
+	ck_assert_int_eq(errno, EOPNOTSUPP);
+	return false;
+}
+
+static bool
+make_encrypted(const struct shape *shape)
 {
 	struct vhd_keyhash hash = { .cookie = 1 };
-	struct make_vhd how = { .type = VHD_TYPE_DYNAMIC,
+	struct make_vhd how = { .type = shape->type,
 				.sectors = KIT_SECTORS,
 				.block_size = 65536,
-				.batmap = true,
-				.key = &hash };
+				.batmap = shape->batmap,
+				.key = shape->batmap ? &hash : NULL };
 	size_t i;
 
 	for (i = 0; i < sizeof(key); i++)
 		key[i] = (uint8_t)(7 * i + 1);
-	ck_assert_int_eq(vhd_key_hash(hash.nonce, key, bytes, hash.hash), 0);
+	ck_assert_int_eq(vhd_key_hash(hash.nonce, key, shape->key_bytes, hash.hash), 0);
 	ck_assert_int_eq(make_vhd(kit.image, &how, NULL), 0);
+	return shape->batmap || put_attribute(&hash, VHD_KEYHASH_BYTES);
 }
 
-START_TEST(test_encrypted_disk)
+static void
+begin(void)
 {
-	size_t bytes = _i ? 64 : 32;
-	int i;
-
 	kit.types = tapdisk_disktype_table();
 	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
 		;
 	kit.seed = 1;
 	kit_begin(&kit);
-	make_encrypted(bytes);
+}
+
+static void
+end(void)
+{
+	kit_end(&kit);
+	free(kit.types);
+}
+
+/* Zeroes are encrypted like anything else; nothing that was not written is there to be read. */
+static void
+use_disk(bool is_fixed)
+{
+	uint64_t sector;
+	int i;
+
+	kit.sectors = vbd_sectors(kit.vbd);
+	for (sector = 0; is_fixed && sector < kit.sectors; sector += 256)
+		ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, sector, 256, 0x55), 0);
+	for (i = 0; i < 60; i++) {
+		sector = kit_random(&kit, kit.sectors - 300);
+		ck_assert_int_eq(kit_run(&kit, i % 5 ? TD_OP_WRITE : TD_OP_WRITE_ZEROES, sector,
+					 1 + kit_random(&kit, 300), (uint8_t)(1 + i)),
+				 0);
+	}
+	ck_assert_msg(kit_matches(&kit), "%s", kit.why);
+}
+
+START_TEST(test_encrypted_disk)
+{
+	const struct shape *shape = &shapes[_i];
+	size_t bytes = shape->key_bytes;
+
+	begin();
+	if (!make_encrypted(shape)) {
+		end();
+		return;
+	}
 	ck_assert_int_eq(kit_open(&kit, 0), -EKEYREJECTED);
 	key[3] ^= 1;
 	ck_assert_int_eq(open_with(key, bytes), -EKEYREJECTED);
 	key[3] ^= 1;
 
 	ck_assert_int_eq(open_with(key, bytes), 0);
-	kit.sectors = vbd_sectors(kit.vbd);
-	for (i = 0; i < 60; i++) {
-		uint64_t sector = kit_random(&kit, kit.sectors - 300);
-
-		ck_assert_int_eq(kit_run(&kit, i % 5 ? TD_OP_WRITE : TD_OP_WRITE_ZEROES, sector,
-					 1 + kit_random(&kit, 300), (uint8_t)(1 + i)),
-				 0);
-	}
-	ck_assert_msg(kit_matches(&kit), "%s", kit.why);
+	use_disk(shape->type == VHD_TYPE_FIXED);
 	ck_assert_int_eq(kit_close(&kit), 0);
 	check_nothing_shows();
 	ck_assert_int_eq(open_with(key, bytes), 0);
@@ -112,10 +170,33 @@ START_TEST(test_encrypted_disk)
 	ck_assert_int_eq(kit_close(&kit), 0);
 
 	/* A key for an image that is clear is a mistake, too. */
+	ck_assert_int_eq(remove(kit.image), 0);
 	kit_make_image(&kit);
 	ck_assert_int_eq(open_with(key, bytes), -EKEYREJECTED);
-	kit_end(&kit);
-	free(kit.types);
+	end();
+}
+END_TEST
+
+/* Whatever the attribute holds: without a proper key nothing is served. */
+START_TEST(test_broken_attribute)
+{
+	struct make_vhd how = { .type = VHD_TYPE_DYNAMIC,
+				.sectors = KIT_SECTORS,
+				.block_size = 65536 };
+	struct vhd_keyhash unknown = { .cookie = 2 };
+
+	begin();
+	ck_assert_int_eq(make_vhd(kit.image, &how, NULL), 0);
+	if (put_attribute(&unknown, VHD_KEYHASH_BYTES)) {
+		ck_assert_int_eq(kit_open(&kit, 0), -EKEYREJECTED);
+		ck_assert_int_eq(open_with(key, 32), -EKEYREJECTED);
+		ck_assert(put_attribute(&unknown, VHD_KEYHASH_BYTES - 1));
+		ck_assert_int_eq(kit_open(&kit, 0), -EINVAL);
+		ck_assert_int_eq(removexattr(kit.image, XATTR_KEYHASH), 0);
+	}
+	ck_assert_int_eq(kit_open(&kit, 0), 0);
+	ck_assert_int_eq(kit_close(&kit), 0);
+	end();
 }
 END_TEST
 
@@ -132,7 +213,8 @@ main(void)
 		fprintf(stderr, "skipped: built without libcrypto\n");
 		return 77;
 	}
-	tcase_add_loop_test(tcase, test_encrypted_disk, 0, 2);
+	tcase_add_loop_test(tcase, test_encrypted_disk, 0, sizeof(shapes) / sizeof(shapes[0]));
+	tcase_add_test(tcase, test_broken_attribute);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

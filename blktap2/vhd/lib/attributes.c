@@ -44,20 +44,28 @@ vhd_set_hidden(vhd_context_t *ctx, int hidden)
 
 /* An attribute of exactly so many bytes; one that is missing is all zeros. */
 static int
-get_attribute(vhd_context_t *ctx, const char *name, uint8_t *value, size_t bytes)
+file_attribute(int fd, const char *name, uint8_t *value, size_t bytes)
 {
-	ssize_t got = ctx->fd < 0 ? -1 : fgetxattr(ctx->fd, name, value, bytes);
+	ssize_t got = fd < 0 ? -1 : fgetxattr(fd, name, value, bytes);
 
 	if (got == (ssize_t)bytes)
 		return 0;
-	if (ctx->fd >= 0 && got >= 0)
-		return vhd_fail(ctx, -EINVAL, "file: attribute %s has a wrong length", name);
-	if (ctx->fd >= 0 && errno == ERANGE)
-		return vhd_fail(ctx, -EINVAL, "file: attribute %s has a wrong length", name);
-	if (ctx->fd >= 0 && errno != ENODATA && errno != EOPNOTSUPP && errno != EPERM)
-		return vhd_fail(ctx, -errno, "file: attribute %s: %s", name, strerror(errno));
+	if (fd >= 0 && (got >= 0 || errno == ERANGE))
+		return -EINVAL;
+	if (fd >= 0 && errno != ENODATA && errno != EOPNOTSUPP && errno != EPERM)
+		return -errno;
 	memset(value, 0, bytes);
 	return 0;
+}
+
+static int
+get_attribute(vhd_context_t *ctx, const char *name, uint8_t *value, size_t bytes)
+{
+	int err = file_attribute(ctx->fd, name, value, bytes);
+
+	if (err == -EINVAL)
+		return vhd_fail(ctx, err, "file: attribute %s has a wrong length", name);
+	return err ? vhd_fail(ctx, err, "file: attribute %s: %s", name, strerror(-err)) : 0;
 }
 
 static int
@@ -102,6 +110,17 @@ vhd_set_marker(vhd_context_t *ctx, char marker)
 		return set_attribute(ctx, XATTR_MARKER, &value, 1);
 	header.marker = value;
 	return vhd_batmap_write_header(ctx, &header);
+}
+
+int
+vhd_keyhash_of_file(int fd, struct vhd_keyhash *keyhash)
+{
+	uint8_t raw[VHD_KEYHASH_BYTES];
+	int err = file_attribute(fd, XATTR_KEYHASH, raw, sizeof(raw));
+
+	if (!err)
+		vhd_keyhash_unpack(raw, keyhash);
+	return err;
 }
 
 int

@@ -48,6 +48,13 @@ int vhd_key_hash(const uint8_t nonce[32], const uint8_t *key, size_t bytes, uint
  */
 int vhd_key_check(const struct vhd_keyhash *keyhash, const uint8_t *key, size_t bytes);
 
+/*
+ * The key hash of an image without batmap, which its open file keeps in an extended attribute; one
+ * that is missing is all zeros.  Returns 0, -EINVAL when it has a wrong length, or what
+ * fgetxattr(2) said.
+ */
+int vhd_keyhash_of_file(int fd, struct vhd_keyhash *keyhash);
+
 /* A random nonce: 0, or -errno. */
 int vhd_key_nonce(uint8_t nonce[32]);
 
