@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The largest image there can be: with all of its million blocks it is checked in 256 MiB of memory,
-and a chain of such images that holds little is copied without a look at what is not there."""
+"""The largest image there can be: with all of its million blocks it is checked in 256 MiB of
+memory, and a chain of such images that holds little is copied without a look at what is not
+there."""
 import array
 import os
 import resource

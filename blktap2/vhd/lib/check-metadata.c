@@ -158,6 +158,7 @@ vhd_check_footers(struct vhd_check *check)
 		return err;
 	err = check_footer(check, VHD_AREA_FOOTER, view->raw_footer, &view->footer);
 	if (err && check->options->accept_lost_footer && view->footer.type != VHD_TYPE_FIXED) {
+		memset(check->problem, 0, sizeof(*check->problem));
 		lost = true;
 		err = 0;
 	}

@@ -174,6 +174,13 @@ is_same_file(const struct vhd_check *check, const struct stat *file)
 	       own.st_ino == file->st_ino;
 }
 
+/* It says already which image of the chain is meant. */
+static bool
+names_image(const struct vhd_problem *problem)
+{
+	return problem->area == VHD_AREA_PARENT && problem->id != VHD_PROBLEM_PARENT_UNNAMED;
+}
+
 static int
 check_parent(struct vhd_check *check, const char *path)
 {
@@ -191,6 +198,10 @@ check_parent(struct vhd_check *check, const char *path)
 	if (check->depth >= VHD_CHECK_MAX_DEPTH)
 		FOUND(VHD_PROBLEM_PARENT_DEPTH, VHD_CHECK_MAX_DEPTH);
 	err = vhd_check_image(path, check, check->options, &problem, NULL);
+	if (err && names_image(&problem)) {
+		*check->problem = problem;
+		return err;
+	}
 	if (err && problem.id != VHD_PROBLEM_NONE)
 		FOUND(VHD_PROBLEM_PARENT_INVALID, path, problem.text);
 	if (err && err != -EINTR)
