@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Keys: their hashes, which images take them, who has the wrong one; and copies that are encrypted.
+# Keys: their hashes, which images take them, who has the wrong one; and copies that are encrypted,
+# as they are served.
 . "${top_srcdir:=.}/tests/functions.sh"
 requires qemu-img --version
 
@@ -60,3 +61,17 @@ qemu-img compare -q -f vpc -F vpc plain.vhd clear.vhd || fail "the copy differs"
 for image in secret.vhd again.vhd clear.vhd; do
     vhd-util check -n "$image" >out || fail "$(head -n 1 out)"
 done
+
+# The disk that a guest would see of such a copy; who has no key, or another one, sees none.
+start_disk "vhd:$tmp/secret.vhd" -E <key
+qemu-img compare -q -f raw -F vpc "$uri" plain.vhd || fail "another disk is served"
+stop_disk
+for wrong in other /dev/null; do
+    ! tap-ctl create -a "vhd:$tmp/secret.vhd" -E <$wrong >out 2>err || fail "served with $wrong"
+done
+! tap-ctl create -a "vhd:$tmp/secret.vhd" >out 2>err || fail "served without a key"
+expect_exit 129 tapdisk-stream -n "vhd:$tmp/secret.vhd"
+test ! -s out || fail "tapdisk-stream wrote what it cannot read"
+expect_exit 0 tapdisk-stream -n "vhd:$tmp/clear.vhd"
+qemu-img compare -q -f raw -F vpc out plain.vhd || fail "the stream of a copy differs"
+nothing_left
