@@ -2,9 +2,12 @@
 /*
  * Recording who the parent of an image is.
  *
- * A power cut in the middle must leave either parent: the locators that are looked at last are
- * written first, then the header, whose unique id decides, and then the locator that is looked at
- * first.
+ * A power cut in the middle must leave either parent.  The header has the unique id that decides
+ * which of the paths are good: with an id all others are passed over, so that before and after the
+ * header is written one path to each parent will do.  Without an id (the parent is raw) the first
+ * path counts, whatever is there.  So if the new parent has an id, the locators that are looked at
+ * last are written before the header, and the first one after it; if it is raw, the first one
+ * before the header, and the others after it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -211,25 +214,37 @@ check_not_above(vhd_context_t *ctx, const char *parent)
 	return 0;
 }
 
+static int
+write_first(vhd_context_t *ctx, const char *relative)
+{
+	int err = write_locator(ctx, first_path(ctx), relative);
+
+	return err ? err : io_sync(ctx->priv->io);
+}
+
+static int
+write_others(vhd_context_t *ctx, const char *relative)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = first_path(ctx) + 1; !err && i < VHD_LOCATORS; i++)
+		err = write_locator(ctx, i, relative);
+	return err ? err : io_sync(ctx->priv->io);
+}
+
 /* In the order that the head of this file gives. */
 static int
-write_in_order(vhd_context_t *ctx, const char *relative)
+write_in_order(vhd_context_t *ctx, const char *relative, bool raw)
 {
-	unsigned first = first_path(ctx), i;
-	int err;
+	int err = raw ? write_first(ctx, relative) : write_others(ctx, relative);
 
-	for (i = first + 1, err = 0; !err && i < VHD_LOCATORS; i++)
-		err = write_locator(ctx, i, relative);
-	if (!err)
-		err = io_sync(ctx->priv->io);
 	if (!err)
 		err = vhd_context_at(ctx, VHD_POINT_REPARENT_LOCATOR);
 	if (!err)
 		err = vhd_write_header(ctx, &ctx->header);
 	if (!err)
-		err = write_locator(ctx, first, relative);
-	if (!err)
-		err = io_sync(ctx->priv->io);
+		err = raw ? write_others(ctx, relative) : write_first(ctx, relative);
 	return err ? err : vhd_write_header(ctx, &ctx->header);
 }
 
@@ -253,7 +268,7 @@ vhd_change_parent(vhd_context_t *ctx, const char *parent, int raw)
 	if (!err)
 		err = vhd_context_at(ctx, VHD_POINT_REPARENT_BEGIN);
 	if (!err)
-		err = write_in_order(ctx, relative);
+		err = write_in_order(ctx, relative, raw);
 	if (err) {
 		ctx->header = before;
 		return err;
