@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The manual page names every command with every option that its usage has, and its examples work.
+# The manual page names every command with every option that its usage has.
 . "${top_srcdir:=.}/tests/functions.sh"
 
 page=$(cd "$top_srcdir" && pwd)/blktap2/vhd/vhd-util.8
@@ -20,14 +20,6 @@ while read -r command; do
         grep -qE "Fl -?[a-zA-Z]*$letter" section || fail "$command: option $letter is not in the manual"
     done <letters
 done <commands
-
-awk '/^\.Sh/ { on = ($2 == "EXAMPLES") } /^\.Bd/ { block = 1; next } /^\.Ed/ { block = 0 }
-    on && block' "$page" >examples
-test "$(wc -l <examples)" -ge 7 || fail "hardly any examples"
-while read -r line; do
-    sh -c "$line" >out 2>&1 </dev/null || fail "example: $line: $(cat out)"
-done <examples
-test "$(vhd-util query -n disk.vhd -v)" = 12288 || fail "the examples did something else"
 
 if command -v man >/dev/null; then
     LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" >/dev/null 2>warnings
