@@ -132,6 +132,10 @@ class Chain:
         assert util('query', '-n', self.images[-1], '-d') == b'chain depth: %d\n' % depth
         for name in self.images:
             self.verify(name)
+        util('copy', '-n', self.images[-1], '-N', 'copy.vhd')
+        copied = util('read', '-n', 'copy.vhd', '-r', '0', '-c', str(len(self.disks[-1]) // 512))
+        assert copied == self.disks[-1], 'the copy differs'
+        os.unlink('copy.vhd')
         if self.raw:
             util('coalesce', '-n', self.images[0])
             with open('bottom', 'rb') as bottom:
