@@ -8,7 +8,7 @@ cat >"$tmp/bin/tap-ctl" <<'FAKE'
 #!/bin/sh
 printf '%s\n' "$*" >>"$CALLS"
 case $1 in
-create) test -z "${NO_DRIVER:-}" || { echo "tap-ctl: create: no driver" >&2; exit 19; }
+create) test -z "${NO_DRIVER:-}" || { echo "tap-ctl: create: vhd:/third: no driver" >&2; exit 19; }
     echo /dev/xen/blktap-2/tapdev7 ;;
 list)
     case $* in

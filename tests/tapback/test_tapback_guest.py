@@ -9,7 +9,7 @@ import unittest
 from rig import BUILD, Case, XVDA, backend, frontend
 
 GUEST = os.path.join(BUILD, 'tests/tapback/guest-disk')
-XEN = os.path.join(BUILD, 'tests/tapback/.libs/libfakexen-preload.so')
+XEN_LIBRARIES = os.path.join(BUILD, 'tests/fakexen/.libs')
 TAP_CTL = os.path.join(BUILD, 'blktap2/control/tap-ctl')
 
 
@@ -39,7 +39,7 @@ class RealTapdisk(Case):
         self.image = os.path.join(self.tmp, 'image')
         with open(self.image, 'wb') as image:
             image.truncate(8 << 20)
-        self.disk_env = dict(self.env, FAKEXEN_DIR=self.world, LD_PRELOAD=XEN,
+        self.disk_env = dict(self.env, FAKEXEN_DIR=self.world, LD_LIBRARY_PATH=XEN_LIBRARIES,
                              TAPDISK=os.path.join(BUILD, 'blktap2/drivers/tapdisk2'))
         self.tap_ctl('create', '-a', 'aio:' + self.image)
         row = re.search(r'pid=(\d+) minor=(\d+) ', self.tap_ctl('list'))
