@@ -17,7 +17,7 @@
 chroot_mirror() {
     # shellcheck disable=SC2016 # for apt-get
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' |
-        grep -E '/debian/?$' | head -n 1 | grep . || echo http://deb.debian.org/debian
+        grep -E '/debian/?$' | head -n 1 | sed 's,/$,,' | grep . || echo http://deb.debian.org/debian
 }
 
 chroot_base() {

@@ -15,7 +15,7 @@ trap 'exit 1' HUP INT TERM
 
 mkdir "$again/elsewhere" "$again/out"
 umask 027
-TMPDIR="$again/elsewhere" TZ=Pacific/Kiritimati LC_ALL=C LANG=C HOME=/nowhere USER=somebody \
+TMPDIR="$again/elsewhere" TZ=Pacific/Kiritimati LC_ALL=C LANG=C HOME="$again/home" USER=somebody \
     "$top/scripts/build-debs" --tarball "$tarball" "$again/out"
 status=0
 for deb in "$first"/*.deb; do
