@@ -18,9 +18,6 @@
 #include "drivers/core/image.h"
 #include "drivers/core/params.h"
 #include "drivers/core/server-internal.h"
-#include "drivers/core/shortcuts.h"
-
-#define SHORTCUT_PARENTS 4 /* from how many on they pay off */
 
 static const char *
 type_handle(const struct tapdisk_server *server, int type)
@@ -196,23 +193,6 @@ link_images(struct chain *chain, struct reason *why)
 	return 0;
 }
 
-/*
- * Reads that leave the lowest image that may change go down through parents that do not: worth
- * remembering when there are many.  Without memory for it, they are only slower.
- */
-static void
-add_shortcuts(struct chain *chain)
-{
-	int i = chain->count - 1;
-
-	while (i > 0 && td_flag_test(chain->images[i]->flags, TD_OPEN_RDONLY))
-		i--;
-	if (chain->count - i <= SHORTCUT_PARENTS)
-		return;
-	chain->shortcuts = shortcuts_new();
-	chain->images[i]->core->shortcuts = chain->shortcuts;
-}
-
 /* Put the log of changes on top of the leaf. */
 static int
 open_log(struct chain *chain, const struct chain_spec *spec, td_flag_t flags, struct reason *why)
@@ -251,8 +231,6 @@ open_all(struct chain *chain, const struct chain_spec *spec, struct reason *why)
 		err = spec->flags & TD_OPEN_ADD_LOG ? open_log(chain, spec, flags, why) : 0;
 	if (!err)
 		err = link_images(chain, why);
-	if (!err)
-		add_shortcuts(chain);
 	return err;
 }
 
@@ -269,8 +247,6 @@ close_images(struct chain *chain, struct reason *why)
 		td_image_free(chain->images[i]);
 	}
 	chain->count = 0;
-	shortcuts_free(chain->shortcuts);
-	chain->shortcuts = NULL;
 	return first;
 }
 

@@ -12,15 +12,12 @@
 
 #define CHAIN_MAX 64 /* images */
 
-struct shortcuts;
-
 struct chain {
 	struct tapdisk_server *server; /* borrowed */
 	td_image_t *images[CHAIN_MAX]; /* owned; leaf first */
 	int count;
-	struct shortcuts *shortcuts; /* owned; NULL: none */
-	bool read_only;              /* asked for, or all that the storage allows */
-	bool log_refused;            /* it was the log that could not be opened, not an image */
+	bool read_only;   /* asked for, or all that the storage allows */
+	bool log_refused; /* it was the log that could not be opened, not an image */
 };
 
 struct chain_spec {

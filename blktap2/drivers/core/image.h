@@ -61,7 +61,6 @@ struct td_driver_core {
 struct td_image_core {
 	struct tapdisk_server *server; /* borrowed */
 	td_image_t *below;             /* borrowed; NULL: the bottom */
-	struct shortcuts *shortcuts;   /* borrowed from the chain; NULL: none from here on */
 	bool no_write_zeroes;          /* answered -EOPNOTSUPP once */
 	char *why;                     /* owned: why it could not be opened; or NULL */
 	uint64_t hits[2];              /* sectors served: read, written */

@@ -7,7 +7,6 @@
 
 #include "common/checked.h"
 #include "drivers/core/image.h"
-#include "drivers/core/shortcuts.h"
 
 /* ---- down -------------------------------------------------------------------------------------
  */
@@ -199,7 +198,7 @@ complete_below_bottom(td_request_t treq)
 
 /* The image below whose turn a read is: those that would only hand it on are passed by. */
 static td_image_t *
-pass_by(td_image_t *image, td_sector_t sec, int secs)
+skip_images(td_image_t *image, td_sector_t sec, int secs)
 {
 	td_image_t *below;
 
@@ -210,21 +209,6 @@ pass_by(td_image_t *image, td_sector_t sec, int secs)
 		    !below->driver->ops->td_lacks(below->driver, sec, secs))
 			return image;
 	}
-}
-
-static td_image_t *
-skip_images(td_image_t *image, td_sector_t sec, int secs)
-{
-	struct shortcuts *shortcuts = image->core->shortcuts;
-	td_image_t *start, *end;
-
-	if (!shortcuts || secs != SHORTCUT_SECS || sec % SHORTCUT_SECS)
-		return pass_by(image, sec, secs);
-	start = shortcuts_find(shortcuts, sec / SHORTCUT_SECS);
-	end = pass_by(start ? start : image, sec, secs);
-	if (end != start)
-		shortcuts_note(shortcuts, sec / SHORTCUT_SECS, end);
-	return end;
 }
 
 void
