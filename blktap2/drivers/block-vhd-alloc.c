@@ -86,6 +86,7 @@ vd_allocate(struct vd_state *vd, uint32_t index, struct vd_request *request)
 	vd->counters.allocations++;
 	block->fresh = true;
 	block->saved = false;
+	block->resaved = false;
 	block->dirty = false;
 	if (vd->file.is_device && !vd->has_parent)
 		prepare_device(block);

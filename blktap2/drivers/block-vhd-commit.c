@@ -170,8 +170,10 @@ take_changes(struct vd_state *vd)
 		block->committing = true;
 		block->writes = block->dirty;
 		block->dirty = false;
-		if (block->writes)
+		if (block->writes) {
 			memcpy(block->shadow, block->bits, vd->bitmap_bytes);
+			block->resaved = true;
+		}
 		if (block->fresh)
 			vhd_bits_set(commit->bat_dirty, block->index / VD_BAT_SECTOR_ENTRIES);
 		TAILQ_INSERT_TAIL(&commit->blocks, block, commit_link);

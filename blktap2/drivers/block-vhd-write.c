@@ -17,13 +17,16 @@ first_of(const struct vd_request *request)
 	return (uint32_t)request->treq.sec & (request->vd->image.layout.spb - 1);
 }
 
-/* The sectors of a request are in the file now. */
+/*
+ * The sectors of a request are in the file now.  The bits of the one that had the first bitmap
+ * written are in there, unless a commit has put another in its place meanwhile.
+ */
 static void
 set_bits(struct vd_block *block, const struct vd_request *request)
 {
 	uint32_t first = first_of(request), count = (uint32_t)request->treq.secs;
 
-	if (!request->leads && !vhd_bits_all(block->bits, first, count))
+	if ((!request->leads || block->resaved) && !vhd_bits_all(block->bits, first, count))
 		block->dirty = true;
 	vhd_bits_set_range(block->bits, first, count);
 	if (block->dirty || block->fresh)

@@ -54,6 +54,7 @@ struct vd_block {
 	bool fresh;      /* the BAT in the file does not name it yet */
 	bool saved;      /* fresh: a bitmap has been written, so its room is certain */
 	bool saving;     /* fresh: that is being done */
+	bool resaved;    /* fresh: a commit has written another one since */
 	int save_err;    /* fresh: why it is not saved */
 	bool dirty;      /* the bits differ from the file's */
 	bool listed;     /* in vd->changed */
