@@ -11,19 +11,24 @@ before a display, say what else is to be known:
 
     .\\" setup: COMMAND       run it first; it has what the example takes for granted
     .\\" needs: COMMAND       the page's examples can be run only where COMMAND succeeds
-    .\\" until: COMMAND       the display's command stays: end it as soon as COMMAND succeeds
+    .\\" until: EXPRESSION    the display's command stays: end it when it has printed such a line
+    .\\" check: COMMAND       must succeed after the display: it has done what the page says
+    .\\" daemon: PROGRAM      the display leaves it running: end it after the check
     .\\" configuration        the display is part of a guest's configuration for xl
     .\\" configuration of xm  the same for xm
+
+Setups and checks find the programs of tests/manuals/host, which play what surrounds ours.
 """
 
 import ast
 import glob
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-import time
+import threading
 from typing import Iterator, List, NamedTuple, Optional
 
 NEEDS_MISSING = 77
@@ -101,17 +106,33 @@ class Examples:
     def stay(self, command: str, until: str) -> None:
         """A command that does not return by itself."""
         self.count += 1
-        process = subprocess.Popen(['sh', '-c', f'exec env {command}'], cwd='/srv',
-                                   stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + PATIENCE
-        while subprocess.run(['sh', '-c', until], cwd='/srv', stdout=subprocess.DEVNULL,
-                             check=False).returncode:
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.fail(command, f'in vain for: {until}')
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        if process.wait(PATIENCE) not in (0, -signal.SIGTERM):
-            self.fail(command, f'exit status {process.returncode}')
+        with subprocess.Popen(['sh', '-c', f'exec env {command}'], cwd='/srv', encoding='utf-8',
+                              errors='replace', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as process:
+            patience = threading.Timer(PATIENCE, process.kill)
+            patience.start()
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if re.search(until, line):
+                    process.terminate()
+            patience.cancel()
+        if process.returncode not in (0, -signal.SIGTERM):
+            self.fail(command, f'exit status {process.returncode}, and no {until} in:\n' + ''.join(said))
+        if not any(re.search(until, line) for line in said):
+            self.fail(command, f'it has ended without {until}:\n' + ''.join(said))
+
+    def end(self, program: str) -> None:
+        """End a daemon that an example has started."""
+        pids = [int(path.split('/')[2]) for path in glob.glob('/proc/[0-9]*/comm')
+                if open(path, encoding='utf-8').read() == program + '\n']
+        if not pids:
+            self.fail(program, 'is not running')
+        for pid in pids:
+            process = os.pidfd_open(pid)
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            if not select.select([process], [], [], PATIENCE)[0]:
+                self.fail(program, 'does not end')
 
     def configuration(self, lines: List[str], xm: bool) -> None:
         """disk = [ ... ], as Python reads it, and xl and xm do."""
@@ -137,22 +158,35 @@ class Examples:
                 self.fail(expected[0], 'no command comes before this line')
             command, expected = line[2:], []
 
+    def aside(self, command: str) -> None:
+        """A command that is not on the page."""
+        self.run(command, [])
+        self.count -= 1
+
+    @staticmethod
+    def works(command: str) -> bool:
+        return subprocess.run(['sh', '-c', command], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+
     def show(self, display: Display) -> None:
-        until = None
-        for note in display.notes:
-            what, _, command = note.partition(': ')
+        notes = [note.partition(': ')[::2] for note in display.notes]
+        for what, command in notes:
             if what == 'setup':
-                self.run(command, [])
-                self.count -= 1
-            elif what == 'needs' and subprocess.run(['sh', '-c', command], check=False).returncode:
+                self.aside(command)
+            elif what == 'needs' and not self.works(command):
                 print(f'this does not work here: {command}')
                 sys.exit(NEEDS_MISSING)
-            elif what == 'until':
-                until = command
         if 'configuration' in display.notes or 'configuration of xm' in display.notes:
             self.configuration(display.lines, 'configuration of xm' in display.notes)
         else:
-            self.commands(display, until)
+            self.commands(display, dict(notes).get('until'))
+        for what, command in notes:
+            if what == 'check':
+                self.aside(command)
+        for what, program in notes:
+            if what == 'daemon':
+                self.end(program)
 
 
 def main(page: str) -> None:
