@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Every installed program has a manual page, and every page a program or a subject of section 7.
+# Every installed program has a manual page, which blktap2(7) names, and every page a program or a
+# subject of section 7.
 . "$(dirname "$0")/lint.sh"
 
 cd "$top_builddir"
@@ -16,3 +17,6 @@ list programs | sed 's/\..*//' | sort >"$tmp/programs"
 list pages | grep -v '\.7$' | sed 's/\.[1-9]$//' | sort >"$tmp/pages"
 test -s "$tmp/programs" || skip "nothing is installed"
 diff "$tmp/programs" "$tmp/pages" || fail "programs (<) and manual pages (>) differ"
+while read -r program; do
+    grep -q "^\.It Xr $program 8\$" "$top_srcdir/docs/blktap2.7" || fail "$program is not in blktap2(7)"
+done <"$tmp/programs"
