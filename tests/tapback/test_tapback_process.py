@@ -4,6 +4,7 @@ other toolstacks."""
 import fcntl
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -21,6 +22,11 @@ MANUAL = os.path.join(TOP, 'blktap2/daemon/tapback.8')
 def ask(*options, env=None):
     return subprocess.run([TAPBACK, *options], env=env, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+
+def unit_lines():
+    with open(os.path.join(rig.BUILD, 'blktap2/daemon/tapback.service'), encoding='utf-8') as unit:
+        return unit.read().splitlines()
 
 
 class CommandLine(unittest.TestCase):
@@ -172,13 +178,26 @@ class Manager(Case):
                 self.stop_tapback()
 
     def test_unit(self):
-        with open(os.path.join(rig.BUILD, 'blktap2/daemon/tapback.service'),
-                  encoding='utf-8') as unit:
-            lines = unit.read().splitlines()
+        lines = unit_lines()
         for line in 'Type=notify', 'Restart=always', 'KillMode=process', 'RestartSec=1':
             self.assertIn(line, lines)
         start = [line for line in lines if line.startswith('ExecStart=')]
         self.assertRegex(start[0], r'\AExecStart=/.*/tapback -d\Z')
+
+    def test_clients_find_sockets_below_var_run(self):
+        """It is the same folder as /run, or one with a link; /run and /var here nobody else sees."""
+        if subprocess.run(['unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/run'],
+                          stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest('this needs mounts of its own')
+        line = [line for line in unit_lines() if line.startswith('ExecStartPre=-+')][0]
+        command = shlex.split(line.split('+', 1)[1])
+        for var_run, link in ('mkdir /var/run', True), ('ln -s /run /var/run', False):
+            script = ('mount -t tmpfs none /run && mount -t tmpfs none /var && %s && "$@"\n'
+                      'readlink /var/run/blktap-control || :' % var_run)
+            told = subprocess.run(['unshare', '--mount', 'sh', '-ec', script, 'sh', *command],
+                                  stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertEqual(bool(told), link, var_run)
+            self.assertIn(told.strip(), command[-1])
 
     def test_signals(self):
         self.start_tapback()
