@@ -40,8 +40,8 @@ EOT
     done <"$tmp/commands"
 done
 
-truncate -s 1M "$tmp/disk.img"
-start_disk "aio:$tmp/disk.img"
+truncate -s 1M "$tmp/a pid=9 minor=8.img"
+start_disk "aio:$tmp/a pid=9 minor=8.img"
 test "$(offer tap-ctl pause -p '')" = "$pid" || fail "pids"
 test "$(offer tap-ctl pause -p "$pid" -m '')" = "$minor" || fail "minors"
 test -z "$(offer tap-ctl open -a '')" || fail "files are for bash to offer"

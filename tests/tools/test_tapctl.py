@@ -152,6 +152,14 @@ class Rows(WithStub):
         self.assertEqual(row(9, 5).nbd_path, '/c/nbd9.5')
         self.assertIsNone(row(9).nbd_path)
 
+    def test_sockets_are_where_the_configuration_says(self):
+        path = self.module.tapctl.TapRow(9, 5)
+        os.environ.pop('BLKTAP_CONTROL_DIR', None)
+        self.module.tapctl.CONF_FILE = os.path.join(self.folder, 'conf')
+        self.assertEqual(path.nbd_path, '/run/blktap-control/nbd9.5')
+        self.write('conf', '# control-dir = /a\ncontrol-dir =\n control-dir = /b c # here\ncontrol-dir = /d\n')
+        self.assertEqual(path.nbd_path, '/b c/nbd9.5')
+
     def test_find(self):
         tap = self.module.TapCtl()
         self.write('out', '[]')

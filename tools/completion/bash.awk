@@ -44,7 +44,7 @@ END {
         print "    *) return ;;"
         print "    esac"
         print "    mapfile -t COMPREPLY < <(compgen -W \"$(tap-ctl list 2>/dev/null |"
-        print "        sed -n \"s/.*\\b$key=\\([0-9]*\\).*/\\1/p\" | sort -un)\" -- \"$word\")"
+        print "        sed -n \"s/ args=.*//; s/.*\\b$key=\\([0-9]*\\).*/\\1/p\" | sort -un)\" -- \"$word\")"
     }
     print "}"
     print "complete -o default -F " name " " program

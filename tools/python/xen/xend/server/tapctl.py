@@ -12,6 +12,7 @@ from typing import Any, Container, Dict, List, NamedTuple, Optional, Sequence, T
 
 MAX_MINOR = 16383
 CONTROL_DIR = '/run/blktap-control'
+CONF_FILE = '/etc/blktap/blktap.conf'
 
 # What may follow the colon of these is no path of this host.
 NO_PATHS = ('nbd', 'ram', 'remus')
@@ -61,6 +62,22 @@ def doexec(args: Union[str, Sequence[str]],
     return done.returncode, io.StringIO(done.stdout), io.StringIO(done.stderr)
 
 
+def control_dir() -> str:
+    """The folder of the tapdisks' sockets, chosen as tap-ctl does."""
+    given = os.environ.get('BLKTAP_CONTROL_DIR')
+    if given:
+        return given
+    try:
+        with open(CONF_FILE, encoding='utf-8', errors='surrogateescape') as conf:
+            for line in conf:
+                told = re.match(r'[ \t]*control-dir[ \t]*=[ \t]*([^#\n]*)', line)
+                if told and told[1].rstrip():
+                    return told[1].rstrip()
+    except OSError:
+        pass
+    return CONTROL_DIR
+
+
 class TapRow(NamedTuple):
     """A disk, a tapdisk without disks, or a minor without a tapdisk: what is absent is None."""
 
@@ -87,8 +104,7 @@ class TapRow(NamedTuple):
         """The socket of the disk's NBD export."""
         if self.pid is None or self.minor is None:
             return None
-        folder = os.environ.get('BLKTAP_CONTROL_DIR', CONTROL_DIR)
-        return f'{folder}/nbd{self.pid}.{self.minor}'
+        return f'{control_dir()}/nbd{self.pid}.{self.minor}'
 
 
 def words_of(line: str) -> Dict[str, str]:
