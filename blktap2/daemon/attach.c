@@ -332,10 +332,14 @@ attach_free(struct device *device)
 	tapdisk_leave(&device->attach.user);
 }
 
+/*
+ * A tapdisk that has not answered yet may have a ring, too: whoever looked away from it would leave
+ * the ring there, and the guest's memory with it.
+ */
 static bool
-holds_ring(const struct attach *attach)
+may_hold_ring(const struct attach *attach)
 {
-	return attach->ring_state == RING_CONNECTED || attach->ring_state == RING_BUSY;
+	return attach->ring_state != RING_NONE;
 }
 
 void
@@ -345,7 +349,7 @@ attach_found(struct device *device, uint32_t pid, uint32_t minor)
 
 	if (attach->disk != DISK_NONE && attach->pid == pid && attach->minor == minor)
 		return;
-	if (holds_ring(attach))
+	if (may_hold_ring(attach))
 		return;
 	attach_free(device);
 	attach->pid = pid;
@@ -362,7 +366,7 @@ attach_lost(struct device *device)
 {
 	struct attach *attach = &device->attach;
 
-	if (holds_ring(attach))
+	if (may_hold_ring(attach))
 		return;
 	attach_free(device);
 	attach->disk = DISK_NONE;

@@ -70,9 +70,12 @@ void attach_init(struct device *device);
 /* Let go of the tapdisk; the ring stays as it is. */
 void attach_free(struct device *device);
 
-/* The disk is said to be there.  Nothing happens while a ring is in use elsewhere. */
+/*
+ * The disk is said to be there; nobody says where it is.  Nothing happens before the tapdisk where it
+ * was is known to have no ring of the device any more.
+ */
 void attach_found(struct device *device, uint32_t pid, uint32_t minor);
-void attach_lost(struct device *device); /* nobody says where it is */
+void attach_lost(struct device *device);
 
 /* Where the last answer was no: ask again, if it is time, or now. */
 void attach_again(struct device *device, bool now);

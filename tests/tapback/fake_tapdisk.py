@@ -112,7 +112,8 @@ class FakeTapdisk:
             for key, _ in self.selector.select():
                 if key.fileobj is self.listener:
                     client, _ = self.listener.accept()
-                    self.clients[client] = b''
+                    with self.lock:
+                        self.clients[client] = b''
                     self.selector.register(client, selectors.EVENT_READ)
                 elif key.fileobj is not self.woken:
                     self.receive(key.fileobj)
@@ -124,8 +125,10 @@ class FakeTapdisk:
             data = b''
         if not data:
             self.selector.unregister(client)
-            del self.clients[client]
-            client.close()
+            with self.lock:
+                del self.clients[client]
+                client.close()
+                self.changed.notify_all()
             return
         data = self.clients[client] + data
         while len(data) >= HEAD.size:
@@ -139,6 +142,8 @@ class FakeTapdisk:
 
     def take(self, client, head, payload):
         kind, request, minor = head[3], head[6], head[7]
+        if not self.running:
+            return
         self.calls.append(kind)
         if kind in self.hold:
             self.held.append((client, kind, request, minor, payload))

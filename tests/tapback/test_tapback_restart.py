@@ -8,7 +8,7 @@ import unittest
 
 from rig import Case, TAPBACK, XVDA, backend, frontend
 
-CONNECT, DISCONNECT = 12, 13
+HELLO, CONNECT, DISCONNECT, RINGS = 1, 12, 13, 14
 
 
 class Tapback(Case):
@@ -28,7 +28,7 @@ class Tapback(Case):
     def adopt(self, sig, asked):
         """Until the tapdisk has been asked for its rings, and the answer has been seen."""
         self.restart(sig)
-        self.tapdisk.wait(lambda: self.tapdisk.calls.count(14) == asked)
+        self.tapdisk.wait(lambda: self.tapdisk.calls.count(RINGS) == asked)
         self.barrier()
 
     def test_adoption(self):
@@ -180,7 +180,7 @@ class Tapdisk(Case):
         self.connect(1)
         self.barrier()
         self.tapdisk.hang_up()
-        self.tapdisk.wait(lambda: self.tapdisk.calls.count(14) == 2)
+        self.tapdisk.wait(lambda: self.tapdisk.calls.count(RINGS) == 2)
         self.barrier()
         self.assert_connected(1)
         self.remove(1)
@@ -228,6 +228,47 @@ class Tapdisk(Case):
         self.barrier()
         self.assertIsNone(self.node(1, 'state'))
 
+    def fall_silent(self):
+        """The connection ends, and the tapdisk does not greet the next one."""
+        self.barrier()
+        self.tapdisk.hold = {HELLO}
+        self.tapdisk.hang_up()
+        self.tapdisk.wait(lambda: self.tapdisk.held)
+
+    def test_made_anew_while_the_tapdisk_is_silent(self):
+        """A directory that does not name the disk is no proof that the ring of the last one is gone."""
+        self.connect(1)
+        self.fall_silent()
+        self.xs.rm(backend(1))
+        self.add(1)
+        self.wait_state(1, XVDA, 2)
+        self.xs.rm(backend(1))
+        self.barrier()
+        self.tapdisk.let_go()
+        self.tapdisk.wait(lambda: not self.tapdisk.rings)
+        self.barrier()
+        self.assertIsNone(self.node(1, 'state'))
+
+    def test_disk_moves_while_the_tapdisk_is_silent(self):
+        """Another disk is not looked at before the ring of the first one is known about, and gone."""
+        self.tapdisk.disks[4] = self.disk
+        self.connect(1)
+        self.fall_silent()
+        self.hotplug(1, minor=4)
+        self.barrier()
+        self.tapdisk.let_go()
+        self.tapdisk.wait(lambda: self.tapdisk.calls.count(RINGS) >= 2)
+        self.barrier()
+        self.assertEqual(self.tapdisk.rings[1, XVDA]['minor'], 3)
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        self.assertEqual(self.tapdisk.rings, {})
+        self.guest(1, state=1)
+        self.wait_state(1, XVDA, 2)
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+        self.assertEqual(self.tapdisk.rings[1, XVDA]['minor'], 4)
+
     def test_asked_to_close_while_connecting(self):
         self.tapdisk.hold = {CONNECT}
         self.add(1)
@@ -258,7 +299,7 @@ class Tapdisk(Case):
         """A connect that the tapdisk has served without our knowing."""
         self.add(1)
         self.hotplug(1)
-        self.tapdisk.wait(lambda: 14 in self.tapdisk.calls)
+        self.tapdisk.wait(lambda: RINGS in self.tapdisk.calls)
         self.barrier()
         self.tapdisk.rings[1, XVDA] = {'minor': 3, 'queues': [(0, 8, [8])], 'state': 1, 'proto': 3}
         self.ring(1)
@@ -319,7 +360,7 @@ class Tapdisk(Case):
         self.add(1)
         self.hotplug(1)
         self.ring(1)
-        self.tapdisk.wait(lambda: 14 in self.tapdisk.calls)
+        self.tapdisk.wait(lambda: RINGS in self.tapdisk.calls)
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '2')
         self.assertIn('serves no guests', self.log())
