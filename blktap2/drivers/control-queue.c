@@ -5,8 +5,9 @@
  * Questions are answered at once, in any state.  Requests about a disk are exclusive: one at a time
  * per minor, the others wait in the order of their arrival; but a close or a pause joins one that
  * is running, and a forced close waits for nobody.  Requests about a guest ring are one at a time
- * per ring.  Everything that may run is started from one task at the end of the turn, so no request
- * is ever started from inside the end of another.
+ * per ring, but a forced disconnect does not wait for one without force.  Everything that may run
+ * is started from one task at the end of the turn, so no request is ever started from inside the
+ * end of another.
  */
 #include <errno.h>
 #include <string.h>
@@ -76,6 +77,14 @@ is_closing(const struct control_op *op)
 	return vbd && vbd_state(vbd) & VBD_SHUTDOWN_REQUESTED;
 }
 
+/* By force: who lets go of the same ring without it may be waiting for a disk that hangs. */
+static bool
+may_overtake(const struct control_op *op, const struct control_op *earlier)
+{
+	return op->verb == TAPDISK_FRAME_RING_DISCONNECT && op->force &&
+	       earlier->verb == TAPDISK_FRAME_RING_DISCONNECT;
+}
+
 static bool
 may_start_ring(const struct control_op *op)
 {
@@ -85,7 +94,8 @@ may_start_ring(const struct control_op *op)
 	{
 		if (other == op)
 			break;
-		if (other->ring.domid == op->ring.domid && other->ring.devid == op->ring.devid)
+		if (other->ring.domid == op->ring.domid && other->ring.devid == op->ring.devid &&
+		    !may_overtake(op, other))
 			return false;
 	}
 	return op->verb != TAPDISK_FRAME_RING_CONNECT || !is_closing(op);

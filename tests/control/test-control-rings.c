@@ -21,9 +21,9 @@ static struct {
 	struct control_ring_queue queues[4];
 	int connects, disconnects, connect_err;
 	bool forced;
-	bool hold; /* do not say that it is unmapped */
-	void (*unmapped)(void *arg);
-	void *unmapped_arg;
+	bool hold;                                        /* do not say that it is unmapped */
+	void (*first)(void *arg), (*unmapped)(void *arg); /* who waits: the first, and the last */
+	void *first_arg, *unmapped_arg;
 } keeper;
 
 static int
@@ -52,6 +52,10 @@ drop(void *arg, uint32_t domid, uint32_t devid, bool force, void (*unmapped)(voi
 	if (!unmapped)
 		return 0;
 	if (keeper.hold) {
+		if (!keeper.first) {
+			keeper.first = unmapped;
+			keeper.first_arg = unmapped_arg;
+		}
 		keeper.unmapped = unmapped;
 		keeper.unmapped_arg = unmapped_arg;
 	} else {
@@ -357,6 +361,35 @@ START_TEST(a_disconnect_is_answered_after_the_unmap)
 }
 END_TEST
 
+START_TEST(force_does_not_wait_for_a_disconnect_without_it)
+{
+	struct client client, other;
+	uint64_t soft, forced, again;
+
+	client_greet(&client, &rig);
+	client_greet(&other, &rig);
+	ck_assert_int_eq(client_expect(&client, begin_connect(&client)), 0);
+	keeper.hold = true;
+	soft = begin_disconnect(&client, 768, false);
+	again = begin_disconnect(&other, 768, false);
+	control_rig_settle(&rig);
+	ck_assert_int_eq(keeper.disconnects, 1);
+	forced = begin_disconnect(&other, 768, true);
+	control_rig_settle(&rig);
+	ck_assert_int_eq(keeper.disconnects, 2);
+	ck_assert(keeper.forced);
+	keeper.hold = false;
+	keeper.unmapped(keeper.unmapped_arg);
+	ck_assert_int_eq(client_expect(&other, forced), 0);
+	ck_assert(!client_has_input(&client));
+	keeper.first(keeper.first_arg);
+	ck_assert_int_eq(client_expect(&client, soft), 0);
+	ck_assert_int_eq(client_expect(&other, again), 0);
+	client_close(&client);
+	client_close(&other);
+}
+END_TEST
+
 START_TEST(an_unmap_may_come_after_its_asker_has_gone)
 {
 	struct client client;
@@ -467,6 +500,7 @@ suite(void)
 	tcase_add_test(tests, a_ring_of_several_queues_arrives_whole);
 	tcase_add_test(tests, queues_are_checked);
 	tcase_add_test(tests, a_disconnect_is_answered_after_the_unmap);
+	tcase_add_test(tests, force_does_not_wait_for_a_disconnect_without_it);
 	tcase_add_test(tests, an_unmap_may_come_after_its_asker_has_gone);
 	tcase_add_test(tests, a_ring_waits_for_a_close_but_not_for_a_pause);
 	tcase_add_test(tests, rings_are_listed);

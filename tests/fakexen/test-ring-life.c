@@ -263,6 +263,30 @@ START_TEST(by_force_memory_is_let_go_at_once)
 }
 END_TEST
 
+START_TEST(force_helps_who_waits_for_a_disk_that_hangs)
+{
+	bool soft = false, again = false, forced = false;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	ask(0, READ, 1, 0, 0);
+	ring_turn(&rig);
+	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &soft),
+			 0);
+	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &again),
+			 -EBUSY);
+	ck_assert(!soft);
+	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, true, gone, &forced),
+			 0);
+	ck_assert(soft);
+	ck_assert(forced);
+	ck_assert(!again);
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+	probe_release(0);
+	ring_turn(&rig);
+}
+END_TEST
+
 START_TEST(a_close_answers_and_unmaps)
 {
 	struct front_response response;
@@ -375,6 +399,7 @@ suite(void)
 	tcase_add_test(tests, a_disconnect_waits_for_what_is_in_flight);
 	tcase_add_test(tests, a_barrier_under_way_is_awaited);
 	tcase_add_test(tests, by_force_memory_is_let_go_at_once);
+	tcase_add_test(tests, force_helps_who_waits_for_a_disk_that_hangs);
 	tcase_add_test(tests, a_close_answers_and_unmaps);
 	tcase_add_test(tests, a_closed_disk_drops_requests_that_waited_for_it);
 	tcase_add_test(tests, a_restarted_guest_has_its_requests_served_again);

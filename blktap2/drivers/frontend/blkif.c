@@ -110,20 +110,24 @@ blkif_disconnect(struct blkif *blkif, uint32_t domid, uint32_t devid, bool force
 		 void (*gone)(void *arg), void *arg)
 {
 	struct blkif_device *device = find(blkif, domid, devid, false);
+	bool is_awaited;
 
 	if (!device)
 		device = find(blkif, domid, devid, true);
 	if (!device)
 		return -ENODEV;
-	if (gone && device->gone)
+	is_awaited = device->gone != NULL;
+	if (gone && is_awaited && !force)
 		return -EBUSY;
 	tlog(blkif->log, LOG_INFO, "minor %d: ring of domain %u, device %u: disconnected%s",
 	     vbd_minor(device->vbd), domid, devid, force ? " by force" : "");
-	if (gone) {
+	if (gone && !is_awaited) {
 		device->gone = gone;
 		device->gone_arg = arg;
 	}
 	blkif_device_disconnect(device, force);
+	if (gone && is_awaited) /* by force it has gone by now, and the other one knows */
+		gone(arg);
 	return 0;
 }
 

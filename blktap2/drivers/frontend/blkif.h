@@ -69,7 +69,8 @@ int blkif_connect(struct blkif *blkif, struct vbd *vbd, const struct blkif_confi
 
 /*
  * Take no more requests and let go of the guest's memory: when nothing is in flight, or at once by
- * force.  0 or -ENODEV.  After 0 gone (unless NULL) is called once, when the memory is unmapped.
+ * force.  0, -ENODEV, or -EBUSY: somebody waits for that already, and there is no force now.  After
+ * 0 gone (unless NULL) is called once, when the memory is unmapped.
  */
 int blkif_disconnect(struct blkif *blkif, uint32_t domid, uint32_t devid, bool force,
 		     void (*gone)(void *arg), void *arg);
