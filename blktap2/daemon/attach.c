@@ -76,6 +76,7 @@ set_ring(struct device *device, enum ring_state state)
 				   .devid = device->devid };
 
 	attach->ring_state = state;
+	attach->lets_go = false;
 	if (state == RING_CONNECTED)
 		stats_show(&name);
 	if (state == RING_NONE && attach->disk != DISK_NONE)
@@ -235,6 +236,7 @@ rings_answered(void *arg, int err, const char *why, const struct frame *frame,
 		return;
 	if (frame && !err && take_ring(device, frame, payload, &ring, &state)) {
 		attach->listed = true;
+		attach->is_dying = state == TAPDISK_RING_DYING;
 		attach->ring = ring;
 		if (state == TAPDISK_RING_FAILED)
 			device_fail(device, "the guest broke the protocol of the ring");
@@ -260,6 +262,7 @@ info_answered(void *arg, int err, const char *why, const struct frame *frame,
 	if (!err) {
 		take_info(&attach->info, frame, payload);
 		attach->listed = false;
+		attach->is_dying = false;
 		begin(device, &writer, TAPDISK_FRAME_RING_LIST);
 		err = call(device, &writer, ASK_MS, rings_answered);
 		if (!err)
@@ -436,6 +439,7 @@ connected(void *arg, int err, const char *why, const struct frame *frame, const 
 		return;
 	}
 	attach->ring = attach->wanted;
+	attach->is_dying = false;
 	set_ring(device, RING_CONNECTED);
 	over(device);
 }
@@ -545,21 +549,22 @@ void
 attach_disconnect(struct device *device, bool force)
 {
 	struct attach *attach = &device->attach;
+	struct tapdisk_call *before = attach->call;
 	struct frame_writer writer;
 
-	if (attach->call) {
-		/* Being asked: nothing is lost when that is not waited for. */
-		tapdisk_forget(attach->call);
-		attach->ask_after = true;
-	}
 	begin(device, &writer, TAPDISK_FRAME_RING_DISCONNECT);
 	frame_put_u32(&writer, TAPDISK_ATTR_DOMID, device->domid);
 	frame_put_u32(&writer, TAPDISK_ATTR_DEVID, device->devid);
 	if (force)
 		frame_put(&writer, TAPDISK_ATTR_FORCE, NULL, 0);
 	if (call(device, &writer, DISCONNECT_MS, disconnected)) {
+		attach->call = before;
 		device_look_in(device, CONNECT_AGAIN_MS);
 		return;
 	}
+	/* A question, or the same without force: nothing is lost when it is not waited for. */
+	tapdisk_forget(before);
+	attach->ask_after |= before != NULL;
 	set_ring(device, RING_BUSY);
+	attach->lets_go = !force;
 }

@@ -48,11 +48,13 @@ struct attach {
 	struct tapdisk_user user;
 	struct tapdisk_call *call;  /* borrowed; the one that is under way, or NULL */
 	bool ask_after;             /* the disk, when the call is over */
+	bool lets_go;               /* RING_BUSY: being disconnected, without force */
 	unsigned retries;           /* of looking for the disk, in vain */
 	uint64_t ask_at;            /* loop milliseconds: not before */
 	enum ring_state ring_state; /* RING_CONNECTED: as in ring; never RING_OTHER */
 	struct ring ring;
 	bool listed;             /* a ring of the device is in the list that is being received */
+	bool is_dying;           /* ring: it serves no more, and waits for what is in flight */
 	struct ring wanted;      /* while it is being connected */
 	uint64_t connect_at;     /* loop milliseconds: not before */
 	struct device_wish wish; /* of the last ring that was to be connected */
@@ -71,8 +73,8 @@ void attach_init(struct device *device);
 void attach_free(struct device *device);
 
 /*
- * The disk is said to be there; nobody says where it is.  Nothing happens before the tapdisk where it
- * was is known to have no ring of the device any more.
+ * The disk is said to be there; nobody says where it is.  Nothing happens before the tapdisk where
+ * it was is known to have no ring of the device any more.
  */
 void attach_found(struct device *device, uint32_t pid, uint32_t minor);
 void attach_lost(struct device *device);

@@ -106,6 +106,8 @@ compare_ring(struct device *device, struct state_view *view)
 	int err;
 
 	view->ring = device->attach.ring_state;
+	view->lets_go = device->attach.lets_go;
+	view->dying = device->attach.is_dying;
 	if (view->ring != RING_CONNECTED || view->own == XENBUS_CLOSING ||
 	    view->own == XENBUS_CLOSED)
 		return 0;
@@ -160,9 +162,11 @@ see(struct device *device, struct reason *why)
 	int err = nodes_look(device, &view, why);
 
 	device->view = view;
-	if (err)
+	if (err && err != -EINVAL)
 		return err;
 	watch_disk(device, &before, &device->view);
+	if (err)
+		return err;
 	err = compare_ring(device, &device->view);
 	device->view.unannounced = device->unannounced;
 	watch_patience(device, &device->view);
@@ -172,13 +176,18 @@ see(struct device *device, struct reason *why)
 /* ---- doing ------------------------------------------------------------------------------------
  */
 
-/* The toolstack has written something that is no device: say so, and wait for better. */
+/*
+ * The toolstack has written something that is no device: say so, and wait for better.  A ring can
+ * only be that of a device which was there before.
+ */
 static int
 idle(struct device *device, const struct reason *why)
 {
 	char path[STORE_PATH_MAX], found[STORE_PATH_MAX];
 	int err;
 
+	if (device->attach.ring_state == RING_CONNECTED && device->view.own == XENBUS_INITIALISING)
+		attach_disconnect(device, true);
 	device_log(device, LOG_WARNING, "%s", why->text);
 	snprintf(path, sizeof(path), "%s/error", device->nodes.backend);
 	err = store_read(device->tapback->store, STORE_NO_TX, path, found, sizeof(found));

@@ -173,15 +173,27 @@ react_closed(const struct state_view *view)
 	return REACT_NOTHING;
 }
 
+/* One thing at a time; but what a disk that hangs has in flight is not waited for without a guest.
+ */
+static enum reaction
+react_busy(const struct state_view *view)
+{
+	if (view->lets_go && (!view->exists || is_abandoned(view)))
+		return REACT_DISCONNECT_FORCE;
+	return REACT_NOTHING;
+}
+
 enum reaction
 state_react(const struct state_view *view)
 {
 	if (view->ring == RING_BUSY)
-		return REACT_NOTHING;
+		return react_busy(view);
 	if (!view->exists)
 		return react_removed(view);
 	if (is_abandoned(view))
 		return react_abandoned(view);
+	if (view->dying && has_ring(view))
+		return REACT_DISCONNECT;
 	if (view->frontend == XENBUS_INVALID)
 		return react_nonsense(view);
 	switch (view->own) {

@@ -34,6 +34,8 @@ struct state_view {
 	bool failed;                /* the ring cannot be served any more, or not as described */
 	bool unannounced;           /* the ring is a new one, which the guest has not been told */
 	bool tired;                 /* the guest has been asked to close for long */
+	bool lets_go;               /* RING_BUSY: being disconnected, without force */
+	bool dying;                 /* RING_CONNECTED: it serves no more, whoever said so */
 	enum ring_state ring;
 };
 

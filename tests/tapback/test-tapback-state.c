@@ -183,10 +183,40 @@ START_TEST(nobody_waits_for_a_deaf_guest_for_ever)
 }
 END_TEST
 
+START_TEST(force_follows_when_the_guest_has_gone)
+{
+	struct state_view view = view_of(4, 6);
+
+	view.ring = RING_BUSY;
+	view.lets_go = true;
+	ck_assert_int_eq(state_react(&view), REACT_NOTHING);
+	view.frontend = XENBUS_MISSING;
+	ck_assert_int_eq(state_react(&view), REACT_DISCONNECT_FORCE);
+	view.lets_go = false;
+	ck_assert_int_eq(state_react(&view), REACT_NOTHING);
+	view.exists = false;
+	ck_assert_int_eq(state_react(&view), REACT_NOTHING);
+	view.lets_go = true;
+	ck_assert_int_eq(state_react(&view), REACT_DISCONNECT_FORCE);
+}
+END_TEST
+
+START_TEST(the_end_of_a_dying_ring_is_awaited)
+{
+	struct state_view view = view_of(4, 4);
+
+	view.ring = RING_CONNECTED;
+	view.dying = true;
+	ck_assert_int_eq(state_react(&view), REACT_DISCONNECT);
+	view.frontend = XENBUS_MISSING;
+	ck_assert_int_eq(state_react(&view), REACT_DISCONNECT_FORCE);
+}
+END_TEST
+
 /* ---- every view -------------------------------------------------------------------------------
  */
 
-#define BITS 10
+#define BITS 11
 #define OWNS (XENBUS_MISSING + 1)
 #define FRONTENDS (XENBUS_MISSING + 1)
 #define RINGS (RING_OTHER + 1)
@@ -207,6 +237,8 @@ view_number(unsigned long n)
 	view.failed = n & 64;
 	view.unannounced = n & 128;
 	view.tired = n & 256;
+	view.lets_go = n & 512;
+	view.dying = n & 1024;
 	view.own = (enum xenbus_state)(rest % OWNS);
 	rest /= OWNS;
 	view.frontend = (enum xenbus_state)(rest % FRONTENDS);
@@ -232,14 +264,16 @@ static const char *
 wrong(const struct state_view *view, enum reaction reaction)
 {
 	bool disconnects = reaction == REACT_DISCONNECT || reaction == REACT_DISCONNECT_FORCE;
+	bool forces =
+		reaction == REACT_DISCONNECT_FORCE && view->ring == RING_BUSY && view->lets_go;
 
-	if (view->ring == RING_BUSY && reaction != REACT_NOTHING)
+	if (view->ring == RING_BUSY && reaction != REACT_NOTHING && !forces)
 		return "two things at a time";
 	if (!view->exists && !disconnects && reaction != REACT_FORGET && reaction != REACT_NOTHING)
 		return "something is written into a directory that is not there";
 	if (reaction == REACT_FORGET && (view->exists || view->ring != RING_NONE))
 		return "forgotten too early";
-	if (disconnects && !holds_ring(view))
+	if (disconnects && !holds_ring(view) && !forces)
 		return "nothing to disconnect";
 	if (reaction == REACT_CLOSED && view->ring != RING_NONE)
 		return "closed with a ring";
@@ -298,6 +332,7 @@ apply(struct state_view *view, enum reaction reaction)
 	case REACT_CONNECT:
 		view->ring = RING_CONNECTED;
 		view->unannounced = true;
+		view->dying = false;
 		break;
 	case REACT_FINISH:
 		view->own = XENBUS_CONNECTED;
@@ -355,6 +390,8 @@ main(void)
 	tcase_add_test(tcase, a_failure_closes);
 	tcase_add_test(tcase, a_new_ring_is_announced);
 	tcase_add_test(tcase, nobody_waits_for_a_deaf_guest_for_ever);
+	tcase_add_test(tcase, force_follows_when_the_guest_has_gone);
+	tcase_add_test(tcase, the_end_of_a_dying_ring_is_awaited);
 	tcase_add_test(tcase, every_view_is_answered_soundly);
 	tcase_add_test(tcase, every_view_comes_to_rest);
 	suite_add_tcase(suite, tcase);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Disks are offered, connected and closed, in whatever order others write their nodes."""
 import itertools
+import signal
 import unittest
 
 from rig import Case, XVDA, backend, frontend
@@ -294,15 +295,29 @@ class Close(Case):
     def test_recreated(self):
         """Removed and made again under its name before anybody could look."""
         self.connect(1)
-        tx = self.xs.start()
-        self.xs.rm(backend(1), tx)
-        self.xs.end(tx)
+        self.tapback.send_signal(signal.SIGSTOP)
+        self.xs.rm(backend(1))
         self.add(1)
+        self.tapback.send_signal(signal.SIGCONT)
         self.wait_state(1, XVDA, 2)
         self.tapdisk.wait(lambda: not self.tapdisk.rings)
         self.hotplug(1)
         self.ring(1)
         self.wait_state(1, XVDA, 4)
+
+    def test_recreated_by_mistake(self):
+        """What came in its place is no device: the ring of the last one is not kept for it."""
+        self.connect(1)
+        self.tapback.send_signal(signal.SIGSTOP)
+        self.xs.rm(backend(1))
+        self.add(1, frontend='x')
+        self.tapback.send_signal(signal.SIGCONT)
+        self.tapdisk.wait(lambda: not self.tapdisk.rings)
+        self.barrier()
+        self.assertIn('frontend: not of this device', self.node(1, 'error'))
+        self.assertEqual(self.node(1, 'state'), '1')
+        self.xs.write(backend(1) + '/frontend', frontend(1))
+        self.wait_state(1, XVDA, 2)
 
     def test_guest_keeps_the_disk(self):
         """Mounted: the guest answers nothing, and is served."""

@@ -7,6 +7,8 @@ import subprocess
 import unittest
 
 from rig import Case, TAPBACK, XVDA, backend, frontend
+import fake_tapdisk
+from fake_tapdisk import FORCE
 
 HELLO, CONNECT, DISCONNECT, RINGS = 1, 12, 13, 14
 
@@ -290,6 +292,9 @@ class Tapdisk(Case):
         self.guest(1, state=6)
         self.tapdisk.wait(lambda: self.tapdisk.held)
         self.xs.rm(frontend(1))
+        self.tapdisk.wait(lambda: len(self.tapdisk.held) == 2)
+        forced = [FORCE in dict(fake_tapdisk.attributes(call[-1])) for call in self.tapdisk.held]
+        self.assertEqual(forced, [False, True], 'a disk that hangs is not waited for')
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '4', 'not before the memory is let go')
         self.tapdisk.let_go()
@@ -311,6 +316,18 @@ class Tapdisk(Case):
         self.ring(2)
         self.wait_state(2, XVDA, 4)
         self.assertEqual(self.tapdisk.rings[2, XVDA]['queues'], [(0, 8, [8])])
+
+    def test_dying_ring(self):
+        """Disconnected by somebody else, with something in flight: its end is awaited."""
+        self.connect(1)
+        self.barrier()
+        self.tapdisk.rings[1, XVDA]['state'] = 2
+        self.tapdisk.event(3, 1)
+        self.tapdisk.wait(lambda: self.tapdisk.calls.count(CONNECT) == 2)
+        self.assertEqual(self.tapdisk.calls.count(DISCONNECT), 1)
+        self.assertEqual(self.tapdisk.rings[1, XVDA]['state'], 1)
+        self.barrier()
+        self.assert_connected(1)
 
     def test_guest_breaks_the_ring(self):
         self.connect(1)
