@@ -18,6 +18,7 @@
 
 #include "common/rundir.h"
 #include "daemon/instance.h"
+#include "daemon/leftovers.h"
 #include "daemon/notify.h"
 #include "daemon/tapback.h"
 
@@ -169,6 +170,7 @@ turn(void *arg)
 	else if (tapback->store && !tapback->is_ready) {
 		tapback->is_ready = true;
 		notify("READY=1");
+		leftovers_look(tapback);
 	}
 	return !tapback->is_leaving;
 }

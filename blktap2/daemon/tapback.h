@@ -10,6 +10,7 @@
  *	state.c		the table of reactions
  *	ring.c		what the guest says about its ring
  *	tapdisk.c	connections to tapdisks
+ *	leftovers.c	rings of devices that are none any more
  *	locate.c	which tapdisk serves a minor
  *	stats.c		statistics for monitors
  *	store.c loop.c log.c parse.c options.c instance.c notify.c	what they stand on

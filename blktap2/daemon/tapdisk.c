@@ -94,11 +94,12 @@ end_calls(struct calls *calls, int err)
 static void
 tapdisk_free(struct tapdisk *tapdisk)
 {
+	/* Who is told may leave at once, which sets the timer. */
+	end_calls(&tapdisk->sent, -EIO);
+	end_calls(&tapdisk->waiting, -EIO);
 	LIST_REMOVE(tapdisk, link);
 	tb_timer_clear(tapdisk->all->loop, &tapdisk->timer);
 	tb_watch_clear(tapdisk->all->loop, &tapdisk->watch);
-	end_calls(&tapdisk->sent, -EIO);
-	end_calls(&tapdisk->waiting, -EIO);
 	if (tapdisk->fd >= 0)
 		close(tapdisk->fd);
 	free(tapdisk->in);

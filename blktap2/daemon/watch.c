@@ -58,10 +58,10 @@ device_forget(struct device *device)
 	free(domain);
 }
 
-static struct device *
-find(const struct devices *devices, uint32_t domid, uint32_t devid)
+struct device *
+devices_find(const struct tapback *tapback, uint32_t domid, uint32_t devid)
 {
-	const struct domain *domain = devices->domains[domid];
+	const struct domain *domain = tapback->devices.domains[domid];
 	struct device *device = NULL;
 
 	if (domain)
@@ -122,7 +122,7 @@ touch(struct tapback *tapback, uint32_t domid, uint32_t devid)
 
 	if (tapback->options.one_domain && tapback->options.domid != domid)
 		return;
-	device = find(&tapback->devices, domid, devid);
+	device = devices_find(tapback, domid, devid);
 	if (device)
 		device_dirty(device);
 	else
@@ -230,7 +230,7 @@ frontend_event(struct tapback *tapback, const char *token)
 	snprintf(path, sizeof(path), "f/f/%.64s", token);
 	if (!parse_backend_path(path, "f/f", &name) || name.level != BACKEND_DEVICE)
 		return;
-	device = find(&tapback->devices, name.domid, name.devid);
+	device = devices_find(tapback, name.domid, name.devid);
 	if (device)
 		device_dirty(device);
 }

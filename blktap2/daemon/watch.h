@@ -43,6 +43,9 @@ int devices_scan(struct tapback *tapback);
 
 void devices_event(struct tapback *tapback, const struct store_event *event);
 
+/* One that is known, or NULL.  domid is at most DOMID_MAX. */
+struct device *devices_find(const struct tapback *tapback, uint32_t domid, uint32_t devid);
+
 /* Look at some of those that are dirty.  True: there are more. */
 bool devices_run(struct tapback *tapback);
 

@@ -11,6 +11,7 @@ import threading
 HEAD = struct.Struct('<4sHHHHIQII')
 HELLO, PING, LIST, INFO, CONNECT, DISCONNECT, RINGS, SUBSCRIBE, NOTICE = (
     1, 2, 9, 11, 12, 13, 14, 22, 23)
+ALL_RINGS = 1014  # RINGS of all disks, in calls
 REPLY, ERROR, MORE, EVENT = 1, 2, 4, 8
 (NAME, LIMITS, PID, ERROR_TEXT, STATE, SECTORS, SECTOR_SIZE, INFO_BITS, NBD_PATH, PHYS, CAN, FORCE,
  DOMID, DEVID, PROTO, QUEUE, POLL, RING_STATE, INDIRECT, FLAGS, KIND) = (
@@ -144,6 +145,8 @@ class FakeTapdisk:
         kind, request, minor = head[3], head[6], head[7]
         if not self.running:
             return
+        if kind == RINGS and minor == NONE:
+            kind = ALL_RINGS
         self.calls.append(kind)
         if kind in self.hold:
             self.held.append((client, kind, request, minor, payload))
@@ -179,19 +182,14 @@ class FakeTapdisk:
                       (LIMITS, struct.pack('<IIII', 1 << 20, 8, 64, self.max_queues)))
         elif kind == SUBSCRIBE:
             self.send(client, kind, request, minor, REPLY, 0)
+        elif kind == ALL_RINGS:
+            self.send_rings(client, RINGS, request, minor)
         elif minor not in self.disks:
             error(errno.ENODEV, 'no such disk is attached')
         elif kind == INFO:
             self.send_info(client, request, minor)
         elif kind == RINGS:
-            for (domid, devid), ring in self.rings.items():
-                if ring['minor'] == minor:
-                    self.send(client, kind, request, minor, REPLY | MORE, 0, (DOMID, u32(domid)),
-                              (DEVID, u32(devid)), (PROTO, u32(ring['proto'])),
-                              (RING_STATE, u32(ring['state'])),
-                              *[(QUEUE, struct.pack('<II%dI' % len(refs), order, port, *refs))
-                                for order, port, refs in ring['queues']])
-            self.send(client, kind, request, minor, REPLY, 0)
+            self.send_rings(client, kind, request, minor)
         elif kind == CONNECT:
             self.connect(client, request, minor, attributes(payload), error)
         elif kind == DISCONNECT:
@@ -212,6 +210,16 @@ class FakeTapdisk:
         if disk.is_open:
             attrs.append((NBD_PATH, b'/nbd'))
         self.send(client, INFO, request, minor, REPLY, 0, *attrs)
+
+    def send_rings(self, client, kind, request, minor):
+        for (domid, devid), ring in self.rings.items():
+            if minor in (NONE, ring['minor']):
+                self.send(client, kind, request, ring['minor'], REPLY | MORE, 0,
+                          (DOMID, u32(domid)), (DEVID, u32(devid)), (PROTO, u32(ring['proto'])),
+                          (RING_STATE, u32(ring['state'])),
+                          *[(QUEUE, struct.pack('<II%dI' % len(refs), order, port, *refs))
+                            for order, port, refs in ring['queues']])
+        self.send(client, kind, request, minor, REPLY, 0)
 
     def connect(self, client, request, minor, attrs, error):
         values = dict(attrs)

@@ -226,14 +226,10 @@ class Walk(Case):
             self.guests[domid].write(frontend(domid) + '/ring-page-order', rand.choice('0x'))
         elif what == 12 and rand.random() < 0.3:
             self.tapdisk.hang_up()
-        elif what == 13 and rand.random() < 0.05:
+        elif what == 13 and rand.random() < 0.1:
             self.stop_tapback(rand.choice((9, 15)))
-            # Not before the tapdisk has done what it was told last.
+            # The next one asks for rings, not before the tapdisk has done what it was told last.
             self.tapdisk.wait(lambda: not self.tapdisk.clients)
-            # Where a device was removed unseen, the toolstack's script has ended the disk.
-            for name in list(self.tapdisk.rings):
-                if self.node(name[0], 'state') is None:
-                    del self.tapdisk.rings[name]
             self.start_tapback()
 
     def check(self, where):

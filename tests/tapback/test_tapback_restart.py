@@ -8,7 +8,7 @@ import unittest
 
 from rig import Case, TAPBACK, XVDA, backend, frontend
 import fake_tapdisk
-from fake_tapdisk import FORCE
+from fake_tapdisk import ALL_RINGS, FORCE
 
 HELLO, CONNECT, DISCONNECT, RINGS = 1, 12, 13, 14
 
@@ -112,7 +112,45 @@ class Tapback(Case):
         self.start_tapback()
         self.wait_state(1, XVDA, 6)
         self.wait_state(2, XVDA, 6)
+        self.tapdisk.wait(lambda: not self.tapdisk.rings)
+        self.barrier()
         self.assertIsNone(self.node(3, 'state'))
+
+    def test_made_anew_meanwhile(self):
+        """The next device of the name does not know where the ring of the last one is."""
+        self.start_tapback()
+        self.connect(1)
+        self.stop_tapback()
+        self.xs.rm(backend(1))
+        self.add(1)
+        self.start_tapback()
+        self.tapdisk.wait(lambda: not self.tapdisk.rings)
+        self.assertTrue(self.tapdisk.forced)
+        self.assertIn('belongs to nobody', self.log())
+        self.wait_state(1, XVDA, 2)
+
+    def test_rings_of_others_stay(self):
+        """Of another backend, of guests that are not ours, of a disk that is said to be elsewhere."""
+        self.start_tapback()
+        for domid in 1, 2, 3, 4:
+            self.connect(domid)
+        self.stop_tapback()
+        self.xs.rm(backend(1))
+        self.xs.write(backend(1, kind='other') + '/state', 4)
+        self.xs.rm(backend(2))
+        self.xs.rm(backend(3) + '/physical-device-path')
+        self.start_tapback()
+        self.tapdisk.wait(lambda: (2, XVDA) not in self.tapdisk.rings)
+        self.assertEqual([domid for domid, _ in self.tapdisk.rings], [1, 3, 4])
+        self.stop_tapback()
+        self.xs.rm(backend(1, kind='other'))
+        calls = self.tapdisk.calls.count(ALL_RINGS)
+        self.options = '-x', '999'
+        self.start_tapback()
+        self.tapdisk.wait(lambda: self.tapdisk.calls.count(ALL_RINGS) > calls)
+        self.barrier()
+        self.assertEqual([domid for domid, _ in self.tapdisk.rings], [1, 3, 4])
+        self.assertEqual(self.tapdisk.calls.count(DISCONNECT), 1)
 
     def test_closed(self):
         self.start_tapback()
