@@ -41,16 +41,36 @@ all_files() {
         -o -print | grep -vE '/__pycache__(/|$)|^/run(/|$)|/etc/ld.so.cache' | sort
 }
 
-# A disk with a client that writes, reads back and compares until it is told to stop.
+# A VHD with a client that writes, reads back and compares until it is told to stop.
 serve() {
-    truncate -s 32M /trial/disk.img
-    marker=$(tap-ctl create -a aio:/trial/disk.img)
-    minor=${marker##*-}
-    pid=$(tap-ctl list -m "$minor" | sed -n 's/^pid=\([0-9]*\) .*/\1/p')
-    rm -f /trial/stop /trial/writes
-    python3 /trial/client.py "$(tap-ctl nbd-uri -p "$pid" -m "$minor")" /trial/writes /trial/stop &
+    vhd-util create -n /trial/disk.vhd -s 32
+    open_disk /trial/disk.vhd
+    rm -f /trial/stop /trial/writes /trial/expected
+    python3 /trial/client.py "$(tap-ctl nbd-uri -p "$pid" -m "$minor")" \
+        /trial/writes /trial/stop /trial/expected &
     client=$!
     wait_for test -s /trial/writes
+}
+
+open_disk() { # IMAGE
+    marker=$(tap-ctl create -a "vhd:$1")
+    minor=${marker##*-}
+    pid=$(tap-ctl list -m "$minor" | sed -n 's/^pid=\([0-9]*\) .*/\1/p')
+}
+
+close_disk() {
+    tap-ctl destroy -p "$pid" -m "$minor"
+    wait_for test ! -e "/proc/$pid/exe"
+}
+
+# With nobody serving it: the image is in order, and holds what the client wrote and nothing else.
+expect_bytes() { # IMAGE
+    vhd-util check -n "$1" || fail "vhd-util check $1"
+    open_disk "$1"
+    nbdcopy "$(tap-ctl nbd-uri -p "$pid" -m "$minor")" /trial/found
+    close_disk
+    cmp /trial/expected /trial/found || fail "$1 holds other bytes"
+    rm /trial/found
 }
 
 wait_for() {
