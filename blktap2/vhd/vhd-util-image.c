@@ -193,7 +193,7 @@ test_point(void *arg, enum vhd_point point)
 	};
 
 	(void)arg;
-	if (!getenv(names[point]))
+	if (!secure_getenv(names[point]))
 		return 0;
 	printf("Failing at %s\n", names[point]);
 	fflush(stdout);

@@ -208,10 +208,10 @@ command_run(const struct command *command, int argc, char **argv)
 	if (err == 0) {
 		/* A signal waits until the image is in order; then it has its usual effect. */
 		ending_signals(&ending);
-		sigprocmask(SIG_BLOCK, &ending, &before);
+		pthread_sigmask(SIG_BLOCK, &ending, &before);
 		err = command->run(&options);
 		fflush(stdout);
-		sigprocmask(SIG_SETMASK, &before, NULL);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	/* What cannot be printed was not done, as far as the caller can tell. */
 	if (err >= 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <vhd/commands.h>
 #include <vhd/libvhd-journal.h>
 #include <vhd/libvhd.h>
 
@@ -268,6 +269,52 @@ a_journal(void)
 	CHECK(access("journal", F_OK) != 0);
 }
 
+/* ---- commands -----------------------------------------------------------------------------------
+ */
+
+#define WORDS 8
+
+static void
+commands(void)
+{
+	static const struct {
+		int (*run)(int argc, char **argv);
+		const char *words[WORDS];
+		int result;
+	} all[] = {
+		{ vhd_util_create, { "create", "-n", "made.vhd", "-s", "4", "-S", "8" }, 0 },
+		{ vhd_util_create, { "create", "-n", "made.vhd" }, -EINVAL },
+		{ vhd_util_key, { "key", "-p", "-n", "made.vhd" }, 0 },
+		{ vhd_util_fill, { "fill", "-n", "made.vhd" }, 0 },
+		{ vhd_util_snapshot, { "snapshot", "-n", "leaf.vhd", "-p", "made.vhd" }, 0 },
+		{ vhd_util_query, { "query", "-n", "leaf.vhd", "-v" }, 0 },
+		{ vhd_util_query, { "query", "-n", "nothing", "-v" }, -ENOENT },
+		{ vhd_util_read, { "read", "-n", "leaf.vhd", "-p" }, 0 },
+		{ vhd_util_set, { "set", "-n", "made.vhd", "-f", "hidden", "-v", "1" }, 0 },
+		{ vhd_util_repair, { "repair", "-n", "leaf.vhd" }, 0 },
+		{ vhd_util_resize, { "resize", "-n", "leaf.vhd", "-s", "4", "-f" }, 0 },
+		{ vhd_util_coalesce, { "coalesce", "-n", "leaf.vhd" }, 0 },
+		{ vhd_util_modify, { "modify", "-n", "leaf.vhd", "-p", "made.vhd" }, 0 },
+		{ vhd_util_scan, { "scan", "leaf.vhd" }, 0 },
+		{ vhd_util_check, { "check", "-n", "leaf.vhd", "-p" }, 0 },
+		{ vhd_util_revert, { "revert", "-n", "leaf.vhd", "-j", "nothing" }, -ENOENT },
+		{ vhd_util_copy, { "copy", "-n", "leaf.vhd", "-N", "copy.vhd" }, 0 },
+	};
+	char *argv[WORDS + 1];
+	size_t i;
+	int argc;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		memset(argv, 0, sizeof(argv));
+		for (argc = 0; argc < WORDS && all[i].words[argc]; argc++)
+			argv[argc] = (char *)all[i].words[argc];
+		if (all[i].run(argc, argv) != all[i].result) {
+			fprintf(stderr, "%s (row %zu)\n", argv[0], i);
+			exit(1);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -276,5 +323,6 @@ main(void)
 	plain_functions();
 	a_child();
 	a_journal();
+	commands();
 	return 0;
 }

@@ -2,8 +2,15 @@
 /*
  * The commands of vhd-util, for programs that offer them under another name.
  *
- * argv[0] is the name of the command, options follow.  Results go to stdout, as vhd-util(8) says;
- * how a command is used goes to stdout (-h) or stderr.  All return 0 or -errno.
+ * argv[0] is the name of the command, options follow, and a NULL ends them.  All return 0 or
+ * -errno; vhd-util's exit status is the errno.
+ *
+ * These functions are the exception to what libvhd.h says: they act for a program.  They print what
+ * vhd-util(8) says to stdout, how a command is used to stdout (-h) or stderr, and how far they are
+ * to a terminal on stderr; `copy -E` reads stdin.  They parse with getopt(3), and hold SIGHUP,
+ * SIGINT and SIGTERM back while an image is not in order.  So only one of them runs at a time in a
+ * process, and none while other threads use getopt(3).  None of them exits, but for those that the
+ * environment asks to end as a crash would (VHD_UTIL_TEST_FAIL_*, ignored in privileged programs).
  */
 #ifndef VHD_COMMANDS_H
 #define VHD_COMMANDS_H

@@ -2,7 +2,8 @@
 /*
  * libvhd: VHD images for tools.
  *
- * Every function returns 0 or -errno unless it says otherwise.  Nothing prints and nothing exits.
+ * Every function returns 0 or -errno unless it says otherwise.  Nothing prints and nothing exits,
+ * but for what <vhd/commands.h> declares.
  * One context is for one thread at a time; different contexts know nothing of each other.  Buffers
  * have any alignment.  What a function hands out through a pointer to a pointer belongs to the
  * caller, who frees it with free(); results are not touched by a failure.
