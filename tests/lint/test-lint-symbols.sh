@@ -23,6 +23,7 @@ compare() { # library, prefix of its names, header...
 }
 
 compare blktap2/control/.libs/libblktapctl.so tap_ctl_ blktap2/include/tap-ctl.h
-compare blktap2/vhd/lib/.libs/libvhd.so '(lib)?vhd_' blktap2/include/vhd/commands.h \
-    blktap2/include/vhd/libvhd-journal.h blktap2/include/vhd/libvhd.h
+compare blktap2/vhd/lib/.libs/libvhd.so '(lib)?vhdi?_' blktap2/include/vhd/commands.h \
+    blktap2/include/vhd/libvhd-index.h blktap2/include/vhd/libvhd-journal.h \
+    blktap2/include/vhd/libvhd.h
 test $compared -eq 1 || skip "no shared library has been built"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <vhd/commands.h>
+#include <vhd/libvhd-index.h>
 #include <vhd/libvhd-journal.h>
 #include <vhd/libvhd.h>
 
@@ -269,6 +270,34 @@ a_journal(void)
 	CHECK(access("journal", F_OK) != 0);
 }
 
+/* ---- indexes ------------------------------------------------------------------------------------
+ */
+
+static void
+an_index(void)
+{
+	const vhdi_file_t *file, *same;
+	vhdi_context_t index;
+	vhdi_block_t block;
+	vhdi_bat_t bat;
+	char data[1024];
+
+	CHECK(!vhdi_create("index") && vhdi_create("index") == -EEXIST);
+	CHECK(vhdi_open(&index, "nothing", VHD_OPEN_RDONLY) == -ENOENT);
+	CHECK(!vhdi_open(&index, "index", VHD_OPEN_RDWR));
+	CHECK(vhdi_add(&index, "nothing") == -ENOENT && *vhdi_error(&index));
+	CHECK(!vhdi_add(&index, "disk.vhd") && index.files == 1);
+	CHECK(!vhdi_get_file(&index, 1, &file) && !vhdi_find_file(&index, file->path, &same));
+	CHECK(file == same && !file->is_raw && vhdi_get_file(&index, 2, &file) == -ENOENT);
+	CHECK(!vhdi_read_bat(&index, "disk.vhd", &bat) && bat.table[0] != VHDI_UNUSED);
+	CHECK(!vhdi_read_block(&index, bat.table[0], &block));
+	CHECK(block.table[5].file_id == 1 && block.table[6].file_id == VHDI_NOWHERE);
+	vhdi_free_block(&block);
+	CHECK(!vhdi_io_read(&index, &bat, data, 4, 2) && !data[511] && data[512] == 'x');
+	vhdi_free_bat(&bat);
+	CHECK(!vhdi_close(&index));
+}
+
 /* ---- commands -----------------------------------------------------------------------------------
  */
 
@@ -323,6 +352,7 @@ main(void)
 	plain_functions();
 	a_child();
 	a_journal();
+	an_index();
 	commands();
 	return 0;
 }

@@ -49,7 +49,7 @@ done
 
 # It calls everything.
 names() {
-    awk '{ sub(/@.*/, "", $NF); print $NF }' | grep -E '^(lib)?vhd_' | sort -u
+    awk '{ sub(/@.*/, "", $NF); print $NF }' | grep -E '^(lib)?vhdi?_' | sort -u
 }
 nm -D --defined-only "$folder/libvhd.so.2" | grep ' T ' | names >exported
 nm -D --undefined-only shared | names >called
