@@ -2,17 +2,12 @@
 /*
  * vhd-util: make, look at, change, check and repair VHD images.
  */
-#include "config.h"
-
 #include <errno.h>
-#include <fcntl.h>
-#include <locale.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <vhd/libvhd.h>
 
+#include "vhd/program.h"
 #include "vhd/vhd-util.h"
 
 static const struct command *const commands[] = {
@@ -80,21 +75,6 @@ take_debug(int argc, char **argv)
 	return to;
 }
 
-/* Where a standard stream is closed, an image must not take its number. */
-static int
-open_standard_streams(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
 static bool
 wants_help(const char *word)
 {
@@ -105,21 +85,17 @@ int
 main(int argc, char **argv)
 {
 	const struct command *command;
-	int err = open_standard_streams();
+	int err = program_begin();
 
 	if (err)
 		return -err;
-	setlocale(LC_CTYPE, "");
-	signal(SIGPIPE, SIG_IGN);
 	argc = argc > 0 ? take_debug(argc, argv) : 0;
 	if (argc < 2 || wants_help(argv[1])) {
 		usage(stdout);
 		return 0;
 	}
-	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
-		puts("vhd-util " PACKAGE_VERSION);
+	if (program_tells_version("vhd-util", argc, argv))
 		return 0;
-	}
 	if (strcmp(argv[1], "--completion") == 0) {
 		print_completion(stdout);
 		return 0;

@@ -114,3 +114,7 @@ expect_exit 0 vhd-util snapshot -n new.vhd -p child.vhd -e -l 3
 # A device is needed for nothing that a closed stream could damage.
 expect_exit 0 sh -c 'vhd-util set -n good.vhd -f hidden -v 1 >&- 2>&-'
 vhd-util check -n good.vhd >/dev/null || fail "damaged by closed streams"
+
+# A file that may not grow is an error like others, and nothing is left of the new one.
+expect_exit 27 sh -c 'ulimit -f 64; vhd-util create -n large.vhd -s 4 -r'
+test ! -e large.vhd || fail "a part of an image is left"
