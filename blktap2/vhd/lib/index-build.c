@@ -117,6 +117,8 @@ vhdi_create(const char *name)
 /* One vhdi_add(). */
 struct adding {
 	vhdi_context_t *index;
+	int (*step)(void *arg, uint64_t done, uint64_t total); /* NULL: nobody wants to know */
+	void *arg;
 	vhd_context_t vhd;               /* the image */
 	uint32_t ids[VHD_CHAIN_MAX + 1]; /* of the images, and of the raw file below */
 	vhdi_bat_t bat;                  /* of the image, in the making */
@@ -344,8 +346,13 @@ add_blocks(struct adding *adding)
 	adding->table = calloc(VHDI_BLOCK_ENTRIES, sizeof(*adding->table));
 	if (!bat->table || !adding->block || !adding->other || !adding->table)
 		return -ENOMEM;
-	for (number = 0; !err && number < bat->entries; number++)
-		err = add_block(adding, number);
+	for (number = 0; !err && number < bat->entries; number++) {
+		if (adding->step)
+			err = adding->step(adding->arg, (uint64_t)number * VHD_BLOCK_SIZE,
+					   bat->bytes);
+		if (!err)
+			err = add_block(adding, number);
+	}
 	return err;
 }
 
@@ -432,9 +439,10 @@ add(struct adding *adding, const char *path, const char *bat_path)
 }
 
 int
-vhdi_add(vhdi_context_t *ctx, const char *image)
+vhdi_add_watched(vhdi_context_t *ctx, const char *image,
+		 int (*step)(void *arg, uint64_t done, uint64_t total), void *arg)
 {
-	struct adding adding = { .index = ctx };
+	struct adding adding = { .index = ctx, .step = step, .arg = arg };
 	AUTO_FREE char *path = NULL;
 	AUTO_FREE char *bat_path = NULL;
 	int err, refreshed;
@@ -458,4 +466,10 @@ vhdi_add(vhdi_context_t *ctx, const char *image)
 	free(adding.other);
 	free(adding.table);
 	return err ? err : refreshed;
+}
+
+int
+vhdi_add(vhdi_context_t *ctx, const char *image)
+{
+	return vhdi_add_watched(ctx, image, NULL, NULL);
 }

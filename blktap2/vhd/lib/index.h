@@ -67,6 +67,13 @@ int vhdi_open_from(vhdi_context_t *ctx, const char *name, const struct vhdi_sour
 /* vhdi_open() that says why it failed. */
 int vhdi_open_told(vhdi_context_t *ctx, const char *name, int flags, struct reason *why);
 
+/*
+ * vhdi_add() that reports how far it is, in bytes of the disk, and ends with what step returns if
+ * that is not 0.
+ */
+int vhdi_add_watched(vhdi_context_t *ctx, const char *image,
+		     int (*step)(void *arg, uint64_t done, uint64_t total), void *arg);
+
 /* A path, and NAME.index, made canonical: also NAME of it; all are the caller's. */
 int vhdi_names(const char *name, char **index, char **canonical);
 
