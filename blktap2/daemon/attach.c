@@ -77,6 +77,7 @@ set_ring(struct device *device, enum ring_state state)
 
 	attach->ring_state = state;
 	attach->lets_go = false;
+	attach->is_hidden = false;
 	if (state == RING_CONNECTED)
 		stats_show(&name);
 	if (state == RING_NONE && attach->disk != DISK_NONE)
@@ -203,12 +204,30 @@ take_ring(const struct device *device, const struct frame *frame, const uint8_t 
 	return domid == device->domid && devid == device->devid;
 }
 
+/* A ring that is not known of is there until it has been connected again, or disconnected. */
+static void
+asked_in_vain(struct device *device)
+{
+	struct attach *attach = &device->attach;
+
+	if (attach->ring_state == RING_UNKNOWN) {
+		attach->ring = (struct ring){ 0 };
+		set_ring(device, RING_CONNECTED);
+		attach->is_hidden = true;
+	}
+	set_disk(device, DISK_READY);
+}
+
 /* The tapdisk has told everything: what is true now? */
 static void
 asked(struct device *device, int err)
 {
 	struct attach *attach = &device->attach;
 
+	if (attach_is_legacy(device)) {
+		asked_in_vain(device);
+		return;
+	}
 	if (err && err != -ENODEV) {
 		set_disk(device, DISK_ABSENT);
 		return;
@@ -243,7 +262,7 @@ rings_answered(void *arg, int err, const char *why, const struct frame *frame,
 	}
 	if (frame && frame->flags & TAPDISK_FRAME_MORE)
 		return;
-	if (err && err != -ENODEV)
+	if (err && err != -ENODEV && err != -EOPNOTSUPP)
 		device_log(device, LOG_WARNING, "rings of tapdisk %u: %s", attach->pid, why);
 	asked(device, err);
 	over(device);
@@ -315,6 +334,29 @@ start(struct device *device)
 	if (attach->disk != DISK_READY)
 		attach->disk = DISK_ASKING;
 	ask(device);
+}
+
+/* ---- what the tapdisk can do ------------------------------------------------------------------
+ */
+
+bool
+attach_is_legacy(const struct device *device)
+{
+	const struct tapdisk *tapdisk = device->attach.user.tapdisk;
+
+	return tapdisk && tapdisk_is_legacy(tapdisk);
+}
+
+void
+attach_limit(const struct device *device, uint32_t *queues, uint32_t *order)
+{
+	const struct tapdisk *tapdisk = device->attach.user.tapdisk;
+	uint32_t most = tapdisk ? tapdisk_max_queues(tapdisk) : 0;
+
+	if (most && *queues > most)
+		*queues = most;
+	if (attach_is_legacy(device) && *order > TAPDISK_MESSAGE_MAX_ORDER)
+		*order = TAPDISK_MESSAGE_MAX_ORDER;
 }
 
 /* ---- where the disk is ------------------------------------------------------------------------
@@ -425,6 +467,13 @@ connect_failed(struct device *device, int err, const char *why)
 	over(device);
 }
 
+/* The ring that could not be asked about was there: the guest has been told, if we say so. */
+static bool
+was_hidden(const struct device *device, int err)
+{
+	return err == -EALREADY && attach_is_legacy(device);
+}
+
 static void
 connected(void *arg, int err, const char *why, const struct frame *frame, const uint8_t *payload)
 {
@@ -434,7 +483,9 @@ connected(void *arg, int err, const char *why, const struct frame *frame, const 
 	(void)payload;
 	if (no_answer(frame, err))
 		return;
-	if (err) {
+	if (was_hidden(device, err)) {
+		device->unannounced = device->view.own != XENBUS_CONNECTED;
+	} else if (err) {
 		connect_failed(device, err, why);
 		return;
 	}

@@ -55,6 +55,7 @@ struct attach {
 	struct ring ring;
 	bool listed;             /* a ring of the device is in the list that is being received */
 	bool is_dying;           /* ring: it serves no more, and waits for what is in flight */
+	bool is_hidden;          /* RING_CONNECTED: perhaps; the tapdisk cannot say */
 	struct ring wanted;      /* while it is being connected */
 	uint64_t connect_at;     /* loop milliseconds: not before */
 	struct device_wish wish; /* of the last ring that was to be connected */
@@ -78,6 +79,12 @@ void attach_free(struct device *device);
  */
 void attach_found(struct device *device, uint32_t pid, uint32_t minor);
 void attach_lost(struct device *device);
+
+/* What a ring may have of the tapdisk, as far as that is known: at most what is given. */
+void attach_limit(const struct device *device, uint32_t *queues, uint32_t *order);
+
+/* The tapdisk is known to be one that lists no rings, and serves simple ones: see tapdisk.h. */
+bool attach_is_legacy(const struct device *device);
 
 /* Where the last answer was no: ask again, if it is time, or now. */
 void attach_again(struct device *device, bool now);

@@ -108,6 +108,13 @@ compare_ring(struct device *device, struct state_view *view)
 	view->ring = device->attach.ring_state;
 	view->lets_go = device->attach.lets_go;
 	view->dying = device->attach.is_dying;
+	if (device->attach.is_hidden) {
+		/* To connect it once more does no harm, and tells whether it is there. */
+		bool is_used = view->own == XENBUS_CONNECTED && view->frontend == XENBUS_CONNECTED;
+
+		view->ring = is_used ? RING_NONE : RING_OTHER;
+		return 0;
+	}
 	if (view->ring != RING_CONNECTED || view->own == XENBUS_CLOSING ||
 	    view->own == XENBUS_CLOSED)
 		return 0;

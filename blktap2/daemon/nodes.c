@@ -339,7 +339,7 @@ try_ring(struct device *device, struct ring *ring, struct reason *why)
 	const struct tb_options *options = &device->tapback->options;
 	struct ring_place place = { .device = device };
 	const struct ring_source source = { .get = get_ring_node, .arg = &place };
-	const struct ring_limits limits = {
+	struct ring_limits limits = {
 		.max_queues = options->max_queues,
 		.max_order = options->max_order,
 		.default_proto = device->nodes.is_xapi ? RING_PROTO_X86_32 : RING_PROTO_NATIVE,
@@ -349,6 +349,7 @@ try_ring(struct device *device, struct ring *ring, struct reason *why)
 
 	if (err)
 		return err;
+	attach_limit(device, &limits.max_queues, &limits.max_order);
 	err = ring_read(&source, &limits, ring, why);
 	if (!err || err == -EPROTO) {
 		/* A guest that is leaving takes its nodes away: that is nothing wrong. */
@@ -487,19 +488,28 @@ apply(struct device *device, const struct change *change)
 /* ---- what is written --------------------------------------------------------------------------
  */
 
+/* Nobody knows what a legacy tapdisk makes of indirect requests; a guest takes 0 for none. */
+static unsigned
+indirect_segments(const struct device *device)
+{
+	return attach_is_legacy(device) ? 0 : ATTACH_INDIRECT_SEGMENTS;
+}
+
 int
 nodes_offer(struct device *device)
 {
 	const struct tb_options *options = &device->tapback->options;
+	uint32_t queues = options->max_queues, order = options->max_order;
 	struct set set = { 0 };
 	const struct change change = { .set = &set, .error = "", .state = XENBUS_INIT_WAIT };
 
-	put(&set, "max-ring-page-order", options->max_order);
-	put(&set, "max-ring-pages", 1u << options->max_order);
-	put(&set, "multi-queue-max-queues", options->max_queues);
+	attach_limit(device, &queues, &order);
+	put(&set, "max-ring-page-order", order);
+	put(&set, "max-ring-pages", 1u << order);
+	put(&set, "multi-queue-max-queues", queues);
 	put(&set, "feature-barrier", !options->no_barrier);
 	put(&set, "feature-flush-cache", 1);
-	put(&set, "feature-max-indirect-segments", ATTACH_INDIRECT_SEGMENTS);
+	put(&set, "feature-max-indirect-segments", indirect_segments(device));
 	return apply(device, &change);
 }
 
@@ -529,6 +539,7 @@ nodes_connected(struct device *device)
 		put(&set, "discard-granularity", info->phys_sector_size);
 		put(&set, "discard-alignment", 0);
 	}
+	put(&set, "feature-max-indirect-segments", indirect_segments(device));
 	put(&set, "kthread-pid", attach->pid);
 	return apply(device, &change);
 }

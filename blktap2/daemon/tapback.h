@@ -10,6 +10,7 @@
  *	state.c		the table of reactions
  *	ring.c		what the guest says about its ring
  *	tapdisk.c	connections to tapdisks
+ *	legacy.c	those that know no frames
  *	leftovers.c	rings of devices that are none any more
  *	locate.c	which tapdisk serves a minor
  *	stats.c		statistics for monitors

@@ -12,6 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "daemon/legacy.h"
 #include "daemon/tapdisk.h"
 
 #define HELLO_BYTES 544 /* older tapdisks take it for one message, and say that it is none */
@@ -37,6 +38,7 @@ struct tapdisk_call {
 struct tapdisk {
 	struct tapdisks *all; /* borrowed */
 	pid_t pid;
+	struct legacy *legacy; /* owned; instead of fd, for one that knows no frames */
 	int fd;
 	bool connected; /* the socket is */
 	bool greeted;
@@ -66,6 +68,20 @@ uint32_t
 tapdisk_max_queues(const struct tapdisk *tapdisk)
 {
 	return tapdisk->max_queues;
+}
+
+bool
+tapdisk_is_legacy(const struct tapdisk *tapdisk)
+{
+	return tapdisk->legacy && tapdisk->greeted;
+}
+
+static void
+name_of(const struct tapdisk *tapdisk, struct sockaddr_un *name)
+{
+	*name = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(name->sun_path, sizeof(name->sun_path), "%s/ctl%d", tapdisk->all->dir,
+		 (int)tapdisk->pid);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------
@@ -100,6 +116,7 @@ tapdisk_free(struct tapdisk *tapdisk)
 	LIST_REMOVE(tapdisk, link);
 	tb_timer_clear(tapdisk->all->loop, &tapdisk->timer);
 	tb_watch_clear(tapdisk->all->loop, &tapdisk->watch);
+	legacy_free(tapdisk->legacy);
 	if (tapdisk->fd >= 0)
 		close(tapdisk->fd);
 	free(tapdisk->in);
@@ -199,6 +216,14 @@ keep_time(struct tapdisk *tapdisk)
 			     tapdisk->connected ? TICK_MS : CONNECT_AGAIN_MS);
 }
 
+static int
+send_frame(struct tapdisk *tapdisk, const struct frame_writer *writer)
+{
+	if (tapdisk->legacy)
+		return legacy_send(tapdisk->legacy, writer->at, writer->length);
+	return queue_bytes(tapdisk, writer->at, writer->length);
+}
+
 /* As many waiting calls as the other side takes at a time. */
 static void
 send_waiting(struct tapdisk *tapdisk)
@@ -210,7 +235,7 @@ send_waiting(struct tapdisk *tapdisk)
 		return;
 	while (!err && tapdisk->in_flight < TAPDISK_FRAME_OUTSTANDING &&
 	       (call = TAILQ_FIRST(&tapdisk->waiting))) {
-		err = queue_bytes(tapdisk, call->writer.at, call->writer.length);
+		err = send_frame(tapdisk, &call->writer);
 		frame_writer_free(&call->writer);
 		call->deadline = tb_loop_now() + call->patience_ms;
 		TAILQ_REMOVE(&tapdisk->waiting, call, link);
@@ -219,7 +244,7 @@ send_waiting(struct tapdisk *tapdisk)
 	}
 	if (err)
 		break_off(tapdisk, err);
-	else
+	else if (!tapdisk->legacy)
 		flush(tapdisk);
 	keep_time(tapdisk);
 }
@@ -348,6 +373,87 @@ take_answer(struct tapdisk *tapdisk, const struct frame *frame, const uint8_t *p
 		call_free(call);
 }
 
+static void
+take_frame(struct tapdisk *tapdisk, const struct frame *frame, const uint8_t *payload)
+{
+	if (frame->flags & TAPDISK_FRAME_EVENT)
+		take_event(tapdisk, frame, payload);
+	else
+		take_answer(tapdisk, frame, payload);
+}
+
+/* ---- tapdisks that know no frames ---------------------------------------------------------------
+ */
+
+static void
+legacy_answered(void *arg, const struct frame *frame, const uint8_t *payload)
+{
+	struct tapdisk *tapdisk = arg;
+	int err = 0;
+
+	if (tapdisk->greeted)
+		take_frame(tapdisk, frame, payload);
+	else
+		err = take_greeting(tapdisk, frame, payload);
+	if (err)
+		break_off(tapdisk, err);
+	else
+		send_waiting(tapdisk);
+}
+
+static void
+legacy_lost(void *arg, int err)
+{
+	break_off(arg, err);
+}
+
+/*
+ * It has said that the greeting is no message that it knows.  An end or silence instead would prove
+ * nothing: it might know frames, and have no time.
+ */
+static int
+become_legacy(struct tapdisk *tapdisk)
+{
+	const struct legacy_user user = { .answer = legacy_answered,
+					  .lost = legacy_lost,
+					  .arg = tapdisk };
+	struct frame_writer writer;
+	struct sockaddr_un name;
+	int err;
+
+	tb_log(tapdisk->all->log, LOG_INFO, "tapdisk %d knows the legacy protocol only",
+	       (int)tapdisk->pid);
+	tb_watch_clear(tapdisk->all->loop, &tapdisk->watch);
+	close(tapdisk->fd);
+	tapdisk->fd = -1;
+	name_of(tapdisk, &name);
+	err = legacy_new(&tapdisk->legacy, tapdisk->all->loop, name.sun_path, tapdisk->pid, &user);
+	if (err)
+		return err;
+	tapdisk->greet_until = tb_loop_now() + GREET_MS;
+	tapdisk_begin(tapdisk, &writer, TAPDISK_FRAME_PING, TAPDISK_FRAME_NO_MINOR);
+	err = frame_end(&writer, TAPDISK_FRAME_MAX_REQUEST);
+	if (!err)
+		err = legacy_send(tapdisk->legacy, writer.at, writer.length);
+	frame_writer_free(&writer);
+	return err;
+}
+
+/* A message in answer to the greeting: native byte order, and a type instead of the magic. */
+static bool
+is_legacy_error(const struct tapdisk *tapdisk)
+{
+	uint16_t type;
+
+	if (tapdisk->greeted || tapdisk->in_length < TAPDISK_FRAME_HEADER)
+		return false;
+	memcpy(&type, tapdisk->in, sizeof(type));
+	return type == TAPDISK_MESSAGE_ERROR;
+}
+
+/* ---- receiving --------------------------------------------------------------------------------
+ */
+
 /* Take the frames that are whole: 0 or -errno. */
 static int
 take_frames(struct tapdisk *tapdisk)
@@ -366,10 +472,8 @@ take_frames(struct tapdisk *tapdisk)
 			break;
 		if (!tapdisk->greeted)
 			err = take_greeting(tapdisk, &frame, at + frame.header_len);
-		else if (frame.flags & TAPDISK_FRAME_EVENT)
-			take_event(tapdisk, &frame, at + frame.header_len);
 		else
-			take_answer(tapdisk, &frame, at + frame.header_len);
+			take_frame(tapdisk, &frame, at + frame.header_len);
 		from += whole;
 	}
 	tapdisk->in_length -= from;
@@ -416,6 +520,8 @@ receive(struct tapdisk *tapdisk)
 			return -EIO;
 		budget -= (size_t)got < budget ? (size_t)got : budget;
 		tapdisk->in_length += (size_t)got;
+		if (is_legacy_error(tapdisk))
+			return become_legacy(tapdisk);
 		err = take_frames(tapdisk);
 		if (err)
 			return err;
@@ -439,7 +545,7 @@ ready(void *arg, uint32_t events)
 		return;
 	}
 	send_waiting(tapdisk);
-	if (!tapdisk->greeted)
+	if (!tapdisk->greeted && !tapdisk->legacy)
 		flush(tapdisk);
 }
 
@@ -466,12 +572,11 @@ greet(struct tapdisk *tapdisk)
 static int
 try_to_connect(struct tapdisk *tapdisk)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct sockaddr_un name;
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
 
-	snprintf(name.sun_path, sizeof(name.sun_path), "%s/ctl%d", tapdisk->all->dir,
-		 (int)tapdisk->pid);
+	name_of(tapdisk, &name);
 	if (connect(tapdisk->fd, (struct sockaddr *)&name, sizeof(name)))
 		return -errno;
 	/* Whoever listens at the name that another one left is not the one that we want. */

@@ -56,6 +56,9 @@ pid_t tapdisk_pid(const struct tapdisk *tapdisk);
 /* Queues that the tapdisk can serve for one ring; 0: it serves none. */
 uint32_t tapdisk_max_queues(const struct tapdisk *tapdisk);
 
+/* It lists no rings, tells no events, and serves rings of one queue of at most 8 pages. */
+bool tapdisk_is_legacy(const struct tapdisk *tapdisk);
+
 /*
  * An answer: err is 0, or -errno and why.  Answers in several frames come one by one, the last one
  * without TAPDISK_FRAME_MORE in its flags.  Without any answer frame is NULL.

@@ -136,17 +136,20 @@ class Store:
         return self.events.pop(0)
 
     def wait_value(self, path, *wanted):
-        """Until path has one of the wanted values (None: is not there): the value."""
+        """Until path has one of the wanted values (None: is not there): the value.  Events of other
+        watches are kept for who looks for them."""
         token = 'wait-%d' % (self.request + 1)
+        others = []
         self.watch(path, token)
         try:
             while True:
                 value = self.get(path)
                 if value in wanted:
                     return value
-                self.event()
+                others.append(self.event())
         finally:
             self.unwatch(path, token)
+            self.events = [event for event in others + self.events if event[1] != token]
 
     def introduce(self, domid):
         self.ask(INTRODUCE, domid, 0, 0)
