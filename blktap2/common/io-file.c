@@ -110,6 +110,7 @@ struct window {
 	size_t skip;   /* bytes before the part */
 	size_t part;   /* bytes of the part */
 	size_t length; /* bytes, a multiple of SECTOR */
+	size_t there;  /* bytes that the file has of it, at least, once it was read */
 };
 
 static struct window
@@ -123,26 +124,28 @@ window_at(uint64_t at, size_t bytes)
 	return window;
 }
 
-/* The last sector of a file may be cut. */
+/*
+ * Read at least so many bytes of the window; what the file does not have is zeroed.  The last
+ * sector of a file may be cut.
+ */
 static int
-read_window(struct io_file *file, const struct window *window, size_t wanted)
+read_window(struct io_file *file, struct window *window, size_t wanted)
 {
 	char *to = file->bounce;
 	size_t done = 0;
 	ssize_t got;
 
-	while (done < wanted) {
+	do {
 		got = pread(file->fd, to + done, window->length - done, (off_t)(window->at + done));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return -errno;
-		if (!got || (got % SECTOR && done + (size_t)got < wanted))
-			return -ENODATA;
 		done += (size_t)got;
-	}
+	} while (done < wanted && got && done % SECTOR == 0);
 	memset(to + done, 0, window->length - done);
-	return 0;
+	window->there = done;
+	return done < wanted ? -ENODATA : 0;
 }
 
 static int
@@ -162,6 +165,32 @@ read_bounced(struct io_file *file, void *buf, size_t bytes, uint64_t at)
 	return 0;
 }
 
+/* Whole sectors were written: a file ends where it did, or where the part does. */
+static int
+trim_window(const struct io_file *file, const struct window *window)
+{
+	size_t end = window->skip + window->part;
+
+	if (window->there == window->length || file->io.is_device)
+		return 0;
+	if (end < window->there)
+		end = window->there;
+	return ftruncate(file->fd, (off_t)(window->at + end)) ? -errno : 0;
+}
+
+static int
+write_window(struct io_file *file, struct window *window, const char *from)
+{
+	bool whole = window->skip == 0 && window->part == window->length;
+	int err = whole ? 0 : read_window(file, window, window->length);
+
+	if (err && err != -ENODATA)
+		return err;
+	memcpy((char *)file->bounce + window->skip, from, window->part);
+	err = write_all(file->fd, file->bounce, window->length, window->at);
+	return err || whole ? err : trim_window(file, window);
+}
+
 static int
 write_bounced(struct io_file *file, const void *buf, size_t bytes, uint64_t at)
 {
@@ -171,15 +200,7 @@ write_bounced(struct io_file *file, const void *buf, size_t bytes, uint64_t at)
 
 	for (; bytes; from += window.part, at += window.part, bytes -= window.part) {
 		window = window_at(at, bytes);
-		if (window.skip || window.part % SECTOR) {
-			err = read_window(file, &window, window.length);
-			if (err == -ENODATA)
-				memset(file->bounce, 0, window.length);
-			else if (err)
-				return err;
-		}
-		memcpy((char *)file->bounce + window.skip, from, window.part);
-		err = write_all(file->fd, file->bounce, window.length, window.at);
+		err = write_window(file, &window, from);
 		if (err)
 			return err;
 	}
