@@ -21,6 +21,7 @@
 
 #include "cbt/lib/cbt.h"
 #include "common/cleanup.h"
+#include "common/program.h"
 
 #define CHUNK 65536 /* bytes of a bitmap handled at a time */
 #define BAD_SIZE "-s: not a number of bytes from 1 to 2^63 - 1"
@@ -51,32 +52,21 @@ CBT_COMMANDS(X)
 static const struct command commands[] = { CBT_COMMANDS(X) };
 #undef X
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+static const char *
+command_name(size_t index)
+{
+	return commands[index].name;
+}
+
+static const struct program program = {
+	.name = "cbt-util",
+	.words = "COMMAND [OPTIONS]",
+	.count = sizeof(commands) / sizeof(commands[0]),
+	.command = command_name,
+};
 
 /* ---- words ------------------------------------------------------------------------------------
  */
-
-static void
-usage(void)
-{
-	size_t i;
-
-	printf("usage: cbt-util COMMAND [OPTIONS]\nCOMMAND := {");
-	for (i = 0; i < COMMANDS; i++)
-		printf("%s %s", i ? " |" : "", commands[i].name);
-	printf(" }\n");
-}
-
-static const struct command *
-find_command(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
-}
 
 static void
 command_usage(const struct command *command)
@@ -98,7 +88,7 @@ static int
 wrong(const char *name, const char *why)
 {
 	fprintf(stderr, "cbt-util %s: %s\n", name, why);
-	command_usage(find_command(name));
+	command_usage(&commands[program_find(&program, name)]);
 	return -EINVAL;
 }
 
@@ -549,12 +539,6 @@ run_coalesce(const struct given *given)
 /* ---- the program ------------------------------------------------------------------------------
  */
 
-static bool
-asks_for_help(const char *word)
-{
-	return strcmp(word, "help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
-}
-
 /* Take the options of command: 0, 1 for a help text that was asked for, or -EINVAL. */
 static int
 take_options(const struct command *command, int argc, char **argv, struct given *given)
@@ -577,25 +561,22 @@ take_options(const struct command *command, int argc, char **argv, struct given 
 int
 main(int argc, char **argv)
 {
+	int err = program_begin(), index, unprinted;
 	struct given given = { { NULL } };
-	const struct command *command;
-	int err;
 
-	if (argc < 2 || asks_for_help(argv[1])) {
-		usage();
+	if (err)
+		return -err;
+	if (program_answers(&program, argc > 1 ? argv[1] : "help"))
 		return 0;
-	}
-	command = find_command(argv[1]);
-	if (!command) {
-		fprintf(stderr, "cbt-util: %s: unknown command\n", argv[1]);
-		usage();
-		return EINVAL;
-	}
-	err = take_options(command, argc - 1, argv + 1, &given);
+	index = program_find(&program, argv[1]);
+	if (index < 0)
+		return program_unknown(&program, argv[1], stdout);
+	err = take_options(&commands[index], argc - 1, argv + 1, &given);
 	if (!err)
-		err = command->run(&given);
-	if (fflush(stdout) && err >= 0) {
-		err = -errno;
+		err = commands[index].run(&given);
+	unprinted = program_flush();
+	if (unprinted && err >= 0) {
+		err = unprinted;
 		fprintf(stderr, "cbt-util: standard output: %s\n", strerror(-err));
 	}
 	return err < 0 ? -err : 0;

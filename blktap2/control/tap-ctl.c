@@ -2,20 +2,16 @@
 /*
  * tap-ctl: start, list and steer tapdisks.
  */
-#include "config.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "common/program.h"
 #include "control/tap-ctl.h"
-
-#define NAME_MAX_CHARS 24 /* of a command */
 
 static const struct command *const commands[] = {
 #define X(id) &cmd_##id,
@@ -23,66 +19,28 @@ static const struct command *const commands[] = {
 #undef X
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void
-usage(FILE *out)
+static const char *
+command_name(size_t index)
 {
-	size_t i;
-
-	fputs("usage: tap-ctl COMMAND [OPTIONS]\nCOMMAND := { ", out);
-	for (i = 0; i < COMMANDS; i++)
-		fprintf(out, "%s%s", i ? " | " : "", commands[i]->name);
-	fputs(" }\n", out);
+	return commands[index]->name;
 }
 
-/* For tools/completion: each command with its options, those with a value before a colon. */
 static void
-print_completion(FILE *out)
+complete(size_t index, FILE *out)
 {
 	const struct arg_row *row;
-	size_t i;
 
-	for (i = 0; i < COMMANDS; i++) {
-		fputs(commands[i]->name, out);
-		for (row = commands[i]->rows; row->letter || row->name; row++) {
-			if (row->letter)
-				fprintf(out, " -%c%s", row->letter, row->value ? ":" : "");
-			if (row->name)
-				fprintf(out, " --%s%s", row->name, row->value ? ":" : "");
-		}
-		fputc('\n', out);
-	}
+	for (row = commands[index]->rows; row->letter || row->name; row++)
+		program_complete(out, row->letter, row->name, row->value != NULL);
 }
 
-static const struct command *
-find_command(const char *name)
-{
-	size_t i;
-
-	if (strlen(name) > NAME_MAX_CHARS)
-		return NULL;
-	for (i = 0; i < COMMANDS; i++)
-		if (strcmp(commands[i]->name, name) == 0)
-			return commands[i];
-	return NULL;
-}
-
-/* --debug may stand anywhere behind the command. */
-static int
-take_debug(int argc, char **argv)
-{
-	int from, to = 1;
-
-	for (from = 1; from < argc; from++) {
-		if (strcmp(argv[from], "--debug") == 0)
-			tap_ctl_debug = 1;
-		else
-			argv[to++] = argv[from];
-	}
-	argv[to] = NULL;
-	return to;
-}
+static const struct program program = {
+	.name = "tap-ctl",
+	.words = "COMMAND [OPTIONS]",
+	.count = sizeof(commands) / sizeof(commands[0]),
+	.command = command_name,
+	.complete = complete,
+};
 
 /* ---- signals ----------------------------------------------------------------------------------
  */
@@ -141,9 +99,8 @@ run(const struct command *command, const struct args *args, long timeout_s)
 		ctl.cancel_fd = catch_signals();
 	if (!err)
 		err = command->run(&ctl, args);
-	/* What cannot be printed was not done, as far as the caller can tell. */
-	if (!err && (fflush(stdout) || ferror(stdout)))
-		err = -errno;
+	if (!err)
+		err = program_flush();
 	if (err)
 		complain(command->name, err, ctl.why.text);
 	raise_caught(ctl.cancel_fd);
@@ -151,43 +108,43 @@ run(const struct command *command, const struct args *args, long timeout_s)
 	return err;
 }
 
+/* --timeout SECS before the command. */
+static bool
+take_timeout(int argc, char **argv, long *timeout_s)
+{
+	unsigned long seconds;
+
+	if (argc < 3 || strcmp(argv[1], "--timeout") != 0 ||
+	    !ctl_parse_number(argv[2], 1000000, &seconds))
+		return false;
+	*timeout_s = (long)seconds;
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
-	const struct command *command;
-	unsigned long timeout_s = 0;
-	bool has_timeout = false;
+	int err = program_begin(), index;
+	long timeout_s = -1;
 	struct args args;
-	int err;
+	bool debug;
 
-	signal(SIGPIPE, SIG_IGN);
+	if (err)
+		return -err;
 	openlog("tap-ctl", 0, LOG_USER);
-	if (argc > 2 && strcmp(argv[1], "--timeout") == 0) {
-		has_timeout = ctl_parse_number(argv[2], 1000000, &timeout_s);
-		argv += has_timeout ? 2 : 0;
-		argc -= has_timeout ? 2 : 0;
+	if (take_timeout(argc, argv, &timeout_s)) {
+		argv += 2;
+		argc -= 2;
 	}
-	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "-h") == 0 ||
-	    strcmp(argv[1], "--help") == 0) {
-		usage(stdout);
+	if (program_answers(&program, argc > 1 ? argv[1] : "help"))
 		return 0;
-	}
-	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
-		puts("tap-ctl " PACKAGE_VERSION);
-		return 0;
-	}
-	if (strcmp(argv[1], "--completion") == 0) {
-		print_completion(stdout);
-		return 0;
-	}
-	command = find_command(argv[1]);
-	if (!command) {
-		usage(stderr);
-		return EINVAL;
-	}
-	argc = take_debug(argc - 1, argv + 1);
-	err = args_parse(command, argc, argv + 1, &args);
+	index = program_find(&program, argv[1]);
+	if (index < 0)
+		return program_unknown(&program, argv[1], stderr);
+	argc = program_take_word(argc - 1, argv + 1, "--debug", &debug);
+	tap_ctl_debug = debug;
+	err = args_parse(commands[index], argc, argv + 1, &args);
 	if (err == 0)
-		err = run(command, &args, has_timeout ? (long)timeout_s : -1);
+		err = run(commands[index], &args, timeout_s);
 	return err < 0 ? -err : 0;
 }

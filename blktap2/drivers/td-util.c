@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 
 #include "common/checked.h"
 #include "common/cleanup.h"
+#include "common/program.h"
 
 #define NO_COMMAND 255 /* exit status */
 #define OPERANDS_MAX 3
@@ -59,7 +59,18 @@ static const struct command commands[] = {
 	{ "set", "h", "[-h] <FILE> hidden <VALUE>", 3, vhd_set, NULL },
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+static const char *
+command_name(size_t index)
+{
+	return commands[index].name;
+}
+
+static const struct program program = {
+	.name = "td-util",
+	.words = "COMMAND [TYPE] [OPTIONS]",
+	.count = sizeof(commands) / sizeof(commands[0]),
+	.command = command_name,
+};
 
 /* ---- VHD images -------------------------------------------------------------------------------
  */
@@ -261,14 +272,8 @@ aio_query(const struct given *given)
 static int
 usage(void)
 {
-	size_t i;
-
-	fprintf(stderr, "Tapdisk Utilities: v" PACKAGE_VERSION "\n"
-			"usage: td-util COMMAND [TYPE] [OPTIONS]\n"
-			"COMMAND := {");
-	for (i = 0; i < COMMANDS; i++)
-		fprintf(stderr, "%s %s", i ? " |" : "", commands[i].name);
-	fprintf(stderr, " }\n");
+	fputs("Tapdisk Utilities: v" PACKAGE_VERSION "\n", stderr);
+	program_usage(&program, stderr);
 	return NO_COMMAND;
 }
 
@@ -277,17 +282,6 @@ command_usage(const struct command *command, const char *type, FILE *out)
 {
 	fprintf(out, "usage: td-util %s %s %s\n", command->name, type, command->help);
 	return out == stdout ? 0 : -EINVAL;
-}
-
-static const struct command *
-find_command(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
 }
 
 /* Options and operands: 0, 1 for a help text that is asked for, or -EINVAL. */
@@ -320,7 +314,7 @@ run(const struct command *command, int argc, char **argv)
 	int (*function)(const struct given *given) =
 		strcmp(argv[0], "vhd") == 0 ? command->vhd : command->aio;
 	struct given given = { { NULL }, { NULL }, 0 };
-	int err = take_words(command, argc, argv, &given);
+	int err = take_words(command, argc, argv, &given), unprinted;
 
 	if (err)
 		return command_usage(command, argv[0], err > 0 ? stdout : stderr);
@@ -329,8 +323,9 @@ run(const struct command *command, int argc, char **argv)
 		return -EINVAL;
 	}
 	err = function(&given);
-	if (fflush(stdout) && !err) {
-		err = -errno;
+	unprinted = program_flush();
+	if (unprinted && !err) {
+		err = unprinted;
 		fprintf(stderr, "td-util %s: standard output: %s\n", command->name, strerror(-err));
 	}
 	return err;
@@ -339,11 +334,11 @@ run(const struct command *command, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const struct command *command = argc > 2 ? find_command(argv[1]) : NULL;
+	int err = program_begin(), index = argc > 2 ? program_find(&program, argv[1]) : -1;
 
-	if (!command || (strcmp(argv[2], "vhd") != 0 && strcmp(argv[2], "aio") != 0))
+	if (err)
+		return -err;
+	if (index < 0 || (strcmp(argv[2], "vhd") != 0 && strcmp(argv[2], "aio") != 0))
 		return usage();
-	/* A file that may not grow is an error like others. */
-	signal(SIGXFSZ, SIG_IGN);
-	return -run(command, argc - 2, argv + 2);
+	return -run(&commands[index], argc - 2, argv + 2);
 }

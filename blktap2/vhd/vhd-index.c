@@ -4,12 +4,13 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/program.h"
 #include "vhd/lib/index.h"
-#include "vhd/program.h"
 #include "vhd/vhd-util.h"
 
 static const struct option_row rows[] = {
@@ -228,7 +229,8 @@ main(int argc, char **argv)
 
 	if (err)
 		return -err;
-	if (program_tells_version("vhd-index", argc, argv))
+	setlocale(LC_CTYPE, "");
+	if (argc == 2 && program_tells_version("vhd-index", argv[1]))
 		return 0;
 	err = command_run(&command, argc, argv);
 	return err < 0 ? -err : 0;

@@ -10,6 +10,7 @@
 
 #include <vhd/commands.h>
 
+#include "common/program.h"
 #include "vhd/vhd-util.h"
 
 #define MAX_ROWS 32
@@ -213,10 +214,7 @@ command_run(const struct command *command, int argc, char **argv)
 		fflush(stdout);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
-	/* What cannot be printed was not done, as far as the caller can tell. */
-	if (err >= 0)
-		err = fflush(stdout) || ferror(stdout) ? -(errno ? errno : EIO) : 0;
-	return err;
+	return err < 0 ? err : program_flush();
 }
 
 #define X(id)                                                                                      \
