@@ -3,6 +3,7 @@
  * tap-ctl for managers: wait, monitor, resize, snapshot, mirror, set, clean.
  */
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -313,6 +314,24 @@ const struct command cmd_mirror = {
 /* ---- snapshot ---------------------------------------------------------------------------------
  */
 
+/* Start argv with the signals that we hold back for ourselves. */
+static int
+start(char *const argv[], pid_t *pid)
+{
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	int err = posix_spawnattr_init(&attributes);
+
+	if (err)
+		return -err;
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	err = posix_spawnp(pid, argv[0], NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	return -err;
+}
+
 /* vhd-util snapshot -n child -p parent, without a shell. */
 static int
 make_child(struct ctl *ctl, const char *child, const char *parent)
@@ -322,9 +341,9 @@ make_child(struct ctl *ctl, const char *child, const char *parent)
 	int status, err;
 	pid_t pid;
 
-	err = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	err = start(argv, &pid);
 	if (err)
-		return reason(&ctl->why, -err, "vhd-util: %s", strerror(err));
+		return reason(&ctl->why, err, "vhd-util: %s", strerror(-err));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -354,41 +373,91 @@ current_image(struct ctl *ctl, const struct args *args, char **type, char **path
 	return err;
 }
 
+/* Has a signal come that asks us to end? */
+static bool
+is_cancelled(const struct ctl *ctl)
+{
+	const struct deadline at_once = { .at = 1, .cancel_fd = ctl->cancel_fd };
+
+	return wait_for(-1, 0, &at_once) == -ECANCELED;
+}
+
+/* Go on with params.  A signal waits: half of an answer would leave us not knowing. */
+static int
+go_on(struct ctl *ctl, const struct args *args, const char *params)
+{
+	struct ctl patient = *ctl;
+	int err;
+
+	patient.cancel_fd = -1;
+	err = ctl_unpause(&patient, (int)args->pid, (int)args->minor, params, NULL);
+	ctl->why = patient.why;
+	return err;
+}
+
+/* Make the child, and go on with it.  *made: the child is there. */
+static int
+go_on_with_child(struct ctl *ctl, const struct args *args, const char *type, const char *parent,
+		 bool *made)
+{
+	AUTO_FREE char *child = NULL;
+	AUTO_FREE char *params = NULL;
+	int err = make_child(ctl, args->name, parent);
+
+	if (err)
+		return err;
+	*made = true;
+	if (is_cancelled(ctl))
+		return -ECANCELED;
+	if (args->params)
+		return go_on(ctl, args, args->params);
+	/* The tapdisk has a working directory of its own. */
+	child = realpath(args->name, NULL);
+	if (!child)
+		return -errno;
+	if (asprintf(&params, "%s:%s", type, child) < 0) {
+		params = NULL;
+		return -ENOMEM;
+	}
+	return go_on(ctl, args, params);
+}
+
+/*
+ * Back to the image as it was.  The child goes only when the tapdisk has said that it runs without:
+ * one that was slow to answer may have gone on with it.
+ */
+static void
+undo_snapshot(struct ctl *ctl, const struct args *args, bool made)
+{
+	struct reason why = ctl->why;
+	int err = go_on(ctl, args, NULL);
+
+	/* Why it is undone is what the caller wants to know. */
+	ctl->why = why;
+	if (!err && made)
+		unlink(args->name);
+	if (err)
+		fprintf(stderr,
+			"tap-ctl: snapshot: the disk may still be paused, or serve %s: %s\n",
+			args->name, strerror(-err));
+}
+
 static int
 run_snapshot(struct ctl *ctl, const struct args *args)
 {
 	AUTO_FREE char *type = NULL;
 	AUTO_FREE char *path = NULL;
-	AUTO_FREE char *params = NULL;
-	struct reason why;
-	int err = current_image(ctl, args, &type, &path), undone;
+	bool made = false;
+	int err = current_image(ctl, args, &type, &path);
 
 	if (err)
 		return err;
-	if (!args->params && asprintf(&params, "%s:%s", type, args->name) < 0) {
-		params = NULL;
-		return -ENOMEM;
-	}
 	err = ctl_pause(ctl, (int)args->pid, (int)args->minor);
 	if (err)
 		return err;
-	err = make_child(ctl, args->name, path);
-	if (!err) {
-		err = ctl_unpause(ctl, (int)args->pid, (int)args->minor,
-				  args->params ? args->params : params, NULL);
-		if (err)
-			unlink(args->name);
-	}
-	if (!err)
-		return 0;
-	/* Back to the image as it was; why it failed is what the caller wants to know. */
-	why = ctl->why;
-	ctl->cancel_fd = -1;
-	undone = ctl_unpause(ctl, (int)args->pid, (int)args->minor, NULL, NULL);
-	ctl->why = why;
-	if (undone)
-		fprintf(stderr, "tap-ctl: snapshot: the disk is still paused: %s\n",
-			strerror(-undone));
+	err = go_on_with_child(ctl, args, type, path, &made);
+	if (err)
+		undo_snapshot(ctl, args, made);
 	return err;
 }
 
@@ -405,6 +474,7 @@ const struct command cmd_snapshot = {
 	.help = "Pause, make a child of the image, go on with the child; undone on failure.",
 	.run = run_snapshot,
 	.rows = snapshot_rows,
+	.composite = true,
 };
 
 /* ---- clean ------------------------------------------------------------------------------------
