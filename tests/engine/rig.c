@@ -26,6 +26,7 @@ probe_open(td_driver_t *driver, const char *name, td_flag_t flags)
 	if (probe.open_err)
 		return probe.open_err;
 	probe.opens++;
+	td_driver_key(driver, &probe.key_len);
 	driver->info.size = probe.sectors ? probe.sectors : PROBE_SECTORS;
 	if (flags & TD_OPEN_SHAREABLE && probe.parent_sectors)
 		driver->info.size = probe.parent_sectors;
@@ -34,9 +35,20 @@ probe_open(td_driver_t *driver, const char *name, td_flag_t flags)
 }
 
 static int
-probe_close(td_driver_t *driver)
+probe_is_busy(td_driver_t *driver)
 {
 	(void)driver;
+	return probe.works;
+}
+
+static int
+probe_close(td_driver_t *driver)
+{
+	char byte;
+
+	(void)driver;
+	if (probe.gate)
+		ck_assert_int_eq((int)read(probe.gate, &byte, 1), 1);
 	probe.closes++;
 	return probe.close_err;
 }
@@ -119,7 +131,9 @@ take(td_request_t treq)
 	}
 	if (probe.fail_after > 0 && --probe.fail_after == 0)
 		res = probe.fail_with;
-	if (probe.hold && probe.held_count < PROBE_HELD)
+	if (probe.hold && probe.room && probe.held_count == probe.room)
+		td_complete_request(treq, -EBUSY);
+	else if (probe.hold && probe.held_count < PROBE_HELD)
 		probe.held[probe.held_count++] = treq;
 	else
 		complete(treq, res);
@@ -197,6 +211,7 @@ static const struct tap_disk probe_ops = {
 	.td_queue_flush = probe_flush,
 	.td_queue_write_zeroes = probe_zeroes,
 	.td_queue_block_status = probe_status,
+	.td_is_busy = probe_is_busy,
 };
 
 static const struct tap_disk big_ops = {
@@ -302,6 +317,7 @@ rig_setup(struct rig *rig)
 	struct tapdisk_config config = {
 		.types = types,
 		.event = rig->event,
+		.opened = rig->opened,
 		.arg = rig->event_arg,
 	};
 
@@ -376,6 +392,33 @@ rig_close(struct rig *rig)
 	vbd_close(rig->vbd, false, outcome_done, &outcome);
 	rig_until(rig, &outcome.ended);
 	return outcome.err;
+}
+
+struct vbd *
+rig_open_other(struct rig *rig, const struct vbd_options *options, int *err)
+{
+	struct outcome outcome = { 0 };
+	struct vbd *other;
+	int minor;
+
+	ck_assert_int_eq(minor_allocate(rig->dir, &minor), 0);
+	ck_assert_int_eq(tapdisk_server_attach(rig->server, minor, &other), 0);
+	vbd_open(other, options, outcome_done, &outcome);
+	rig_until(rig, &outcome.ended);
+	*err = outcome.err;
+	return other;
+}
+
+void
+rig_drop_other(struct rig *rig, struct vbd *other)
+{
+	struct outcome outcome = { 0 };
+	int minor = vbd_minor(other);
+
+	vbd_close(other, false, outcome_done, &outcome);
+	rig_until(rig, &outcome.ended);
+	ck_assert_int_eq(tapdisk_server_detach(rig->server, other), 0);
+	ck_assert_int_eq(minor_free(rig->dir, minor), 0);
 }
 
 /* ---- requests -----------------------------------------------------------------------------------

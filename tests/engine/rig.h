@@ -29,6 +29,7 @@ struct probe {
 	uint64_t sectors;     /* of the image; 0: PROBE_SECTORS */
 	uint32_t sector_size; /* 0: 512 */
 	bool hold;            /* keep requests until probe_release */
+	int room;             /* hold no more than so many: -EBUSY; 0: all there is room for */
 	bool split;           /* complete in random pieces */
 	int busy;             /* answer -EBUSY so many times */
 	int transient;        /* answer -EAGAIN so many times */
@@ -39,11 +40,14 @@ struct probe {
 	int close_err;
 	int flush_err;
 	int zeroes_err;
-	const char *parent;      /* of TYPE_CHILD */
+	bool works;         /* it is busy, and must not be closed */
+	int gate;           /* a descriptor from which a byte comes before it closes; 0: none */
+	const char *parent; /* of TYPE_CHILD */
 	uint64_t parent_sectors; /* size of a probe that is opened as a parent; 0: the same */
 
 	int opens, closes, reads, writes, flushes, zeroes;
-	int largest; /* sectors in one part */
+	size_t key_len; /* of the last that was opened */
+	int largest;    /* sectors in one part */
 	td_request_t held[PROBE_HELD];
 	int held_count;
 	char store[PROBE_SECTORS << SECTOR_SHIFT];
@@ -61,6 +65,7 @@ struct rig {
 	char dir[64];
 	/* Set before rig_setup: told of what the server tells.  May be NULL. */
 	void (*event)(void *arg, struct vbd *vbd, const char *kind);
+	int (*opened)(void *arg, struct vbd *vbd, const char **why);
 	void *event_arg;
 };
 
@@ -84,6 +89,10 @@ void rig_turn(struct rig *rig); /* one turn that does not wait */
 
 int rig_open(struct rig *rig, const char *params, td_flag_t flags); /* and wait for it */
 int rig_close(struct rig *rig);
+
+/* One disk more, attached, and opened as options say; and gone again. */
+struct vbd *rig_open_other(struct rig *rig, const struct vbd_options *options, int *err);
+void rig_drop_other(struct rig *rig, struct vbd *other);
 
 /* A request with its outcome. */
 struct ask {

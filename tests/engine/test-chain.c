@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/minor.h"
 #include "drivers/core/params.h"
 #include "drivers/core/server.h"
 #include "tests/engine/rig.h"
@@ -246,59 +245,110 @@ START_TEST(one_writer_or_many_readers)
 	struct outcome outcome = { 0 };
 	char path[96], words[128];
 	struct vbd *other;
-	int minor;
+	int err;
 
 	snprintf(path, sizeof(path), "%s/image", rig.dir);
 	write_chain_file(path, "x", 0600);
 	snprintf(words, sizeof(words), "probe:%s", path);
 	options.params = words;
 	ck_assert_int_eq(rig_open(&rig, words, 0), 0);
-	ck_assert_int_eq(minor_allocate(rig.dir, &minor), 0);
-	ck_assert_int_eq(tapdisk_server_attach(rig.server, minor, &other), 0);
-	vbd_open(other, &options, outcome_done, &outcome);
-	rig_until(&rig, &outcome.ended);
-	ck_assert_int_eq(outcome.err, -EBUSY);
+	other = rig_open_other(&rig, &options, &err);
+	ck_assert_int_eq(err, -EBUSY);
 
 	ck_assert_int_eq(rig_close(&rig), 0);
 	ck_assert_int_eq(rig_open(&rig, words, TD_OPEN_RDONLY), 0);
 	options.flags = TD_OPEN_RDONLY;
-	outcome = (struct outcome){ 0 };
 	vbd_open(other, &options, outcome_done, &outcome);
 	rig_until(&rig, &outcome.ended);
 	ck_assert_int_eq(outcome.err, 0);
-
-	outcome = (struct outcome){ 0 };
-	vbd_close(other, false, outcome_done, &outcome);
-	rig_until(&rig, &outcome.ended);
-	ck_assert_int_eq(tapdisk_server_detach(rig.server, other), 0);
-	ck_assert_int_eq(minor_free(rig.dir, minor), 0);
+	rig_drop_other(&rig, other);
 	unlink(path);
 }
 END_TEST
 
 START_TEST(a_singleton_is_opened_once)
 {
-	struct vbd_options options = { .params = "single:y", .parent_minor = -1 };
-	struct outcome outcome = { 0 };
+	const struct vbd_options options = { .params = "single:y", .parent_minor = -1 };
 	struct vbd *other;
-	int minor;
+	int err;
 
 	ck_assert_int_eq(rig_open(&rig, "single:x", 0), 0);
-	ck_assert_int_eq(minor_allocate(rig.dir, &minor), 0);
-	ck_assert_int_eq(tapdisk_server_attach(rig.server, minor, &other), 0);
-	vbd_open(other, &options, outcome_done, &outcome);
-	rig_until(&rig, &outcome.ended);
-	ck_assert_int_eq(outcome.err, 0);
+	other = rig_open_other(&rig, &options, &err);
+	ck_assert_int_eq(err, 0);
 	ck_assert_int_eq(probe.opens, 1);
 
 	ck_assert_int_eq(rig_close(&rig), 0);
 	ck_assert_int_eq(probe.closes, 0);
-	outcome = (struct outcome){ 0 };
-	vbd_close(other, false, outcome_done, &outcome);
-	rig_until(&rig, &outcome.ended);
+	rig_drop_other(&rig, other);
 	ck_assert_int_eq(probe.closes, 1);
-	ck_assert_int_eq(tapdisk_server_detach(rig.server, other), 0);
-	ck_assert_int_eq(minor_free(rig.dir, minor), 0);
+}
+END_TEST
+
+/* Whoever of its disks is the last: what it has under way has ended before it is closed. */
+START_TEST(what_disks_share_is_closed_at_rest)
+{
+	const struct vbd_options options = { .params = "single:x", .parent_minor = -1 };
+	struct outcome outcomes[40] = { 0 };
+	struct vbd *disks[40];
+	const int count = 40;
+	int err, i, turns;
+
+	for (i = 0; i < count; i++) {
+		disks[i] = rig_open_other(&rig, &options, &err);
+		ck_assert_int_eq(err, 0);
+	}
+	ck_assert_int_eq(probe.opens, 1);
+	probe.works = true;
+	for (i = 0; i < count; i++)
+		vbd_close(disks[i], false, outcome_done, &outcomes[i]);
+	for (i = 0; i < count - 1; i++)
+		rig_until(&rig, &outcomes[i].ended);
+	for (turns = 0; turns < 1000; turns++)
+		rig_turn(&rig);
+	ck_assert(!outcomes[count - 1].ended);
+	ck_assert_int_eq(probe.closes, 0);
+	probe.works = false;
+	rig_until(&rig, &outcomes[count - 1].ended);
+	ck_assert_int_eq(probe.closes, 1);
+	for (i = 0; i < count; i++)
+		rig_drop_other(&rig, disks[i]);
+}
+END_TEST
+
+/* Whoever has another key, or none, gets no image that was opened with a key. */
+START_TEST(an_image_with_a_key_is_not_shared)
+{
+	static const uint8_t key[32] = { 1 };
+	struct vbd_options options = { .params = "child:x",
+				       .flags = TD_OPEN_RDONLY,
+				       .parent_minor = -1,
+				       .key = key,
+				       .key_len = sizeof(key) };
+	struct vbd *with_key, *without;
+	char path[96];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/parent", rig.dir);
+	write_chain_file(path, "x", 0600);
+	probe.parent = path;
+	with_key = rig_open_other(&rig, &options, &err);
+	ck_assert_int_eq(err, 0);
+	ck_assert_int_eq(probe.opens, 2);
+	ck_assert_uint_eq(probe.key_len, sizeof(key));
+
+	options.key = NULL;
+	options.key_len = 0;
+	without = rig_open_other(&rig, &options, &err);
+	ck_assert_int_eq(err, 0);
+	ck_assert_int_eq(probe.opens, 4);
+	ck_assert_uint_eq(probe.key_len, 0);
+
+	/* Those without share it. */
+	ck_assert_int_eq(rig_open(&rig, "child:x", TD_OPEN_RDONLY), 0);
+	ck_assert_int_eq(probe.opens, 5);
+	rig_drop_other(&rig, without);
+	rig_drop_other(&rig, with_key);
+	unlink(path);
 }
 END_TEST
 
@@ -324,6 +374,8 @@ suite(void)
 	tcase_add_test(tests, storage_that_refuses_writing_makes_the_disk_read_only);
 	tcase_add_test(tests, one_writer_or_many_readers);
 	tcase_add_test(tests, a_singleton_is_opened_once);
+	tcase_add_test(tests, what_disks_share_is_closed_at_rest);
+	tcase_add_test(tests, an_image_with_a_key_is_not_shared);
 	suite_add_tcase(all, tests);
 	return all;
 }

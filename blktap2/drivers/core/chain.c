@@ -361,8 +361,9 @@ chain_arm(struct chain *chain)
 {
 	int i;
 
-	for (i = 0; i < chain->count; i++)
+	for (i = 0; !chain->armed && i < chain->count; i++)
 		td_driver_arm(chain->images[i]->driver);
+	chain->armed = true;
 }
 
 void
@@ -370,21 +371,22 @@ chain_disarm(struct chain *chain)
 {
 	int i;
 
-	for (i = 0; i < chain->count; i++)
-		if (chain->images[i]->driver->refcnt == 1)
-			td_driver_disarm(chain->images[i]->driver);
+	for (i = 0; chain->armed && i < chain->count; i++)
+		td_driver_disarm(chain->images[i]->driver);
+	chain->armed = false;
 }
 
+/* How many chains have an instance is known to the workers only, who open and close them. */
 bool
 chain_is_busy(const struct chain *chain)
 {
-	const td_driver_t *driver;
+	td_driver_t *driver;
 	int i;
 
 	for (i = 0; i < chain->count; i++) {
 		driver = chain->images[i]->driver;
-		if (driver->refcnt == 1 && driver->ops->td_is_busy &&
-		    driver->ops->td_is_busy(chain->images[i]->driver))
+		if (!driver->core->served && driver->ops->td_is_busy &&
+		    driver->ops->td_is_busy(driver))
 			return true;
 	}
 	return false;

@@ -18,6 +18,7 @@ struct chain {
 	int count;
 	bool read_only;   /* asked for, or all that the storage allows */
 	bool log_refused; /* it was the log that could not be opened, not an image */
+	bool armed;
 };
 
 struct chain_spec {
@@ -50,11 +51,12 @@ int chain_data(const struct chain *chain);
  */
 int chain_resize(struct chain *chain, td_sector_t sectors);
 
-/* On the loop: after chain_open, and before chain_close. */
+/* On the loop: after chain_open, and before chain_close.  Twice is once. */
 void chain_arm(struct chain *chain);
 void chain_disarm(struct chain *chain);
 
-/* I/O that no request waits for is under way in an image that only this chain has. */
+/* It is disarmed, but I/O that no request waits for is under way in an image that no other disk
+ * has. */
 bool chain_is_busy(const struct chain *chain);
 
 static inline td_image_t *

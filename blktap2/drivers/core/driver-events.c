@@ -85,7 +85,7 @@ td_driver_arm(td_driver_t *driver)
 {
 	struct driver_event *event;
 
-	driver->core->armed = true;
+	driver->core->served++;
 	for (event = driver->core->events; event; event = event->next)
 		if (!event->armed && arm(event, driver->core->server->loop))
 			td_log(driver, LOG_ERR, "%s: an event could not be registered",
@@ -97,7 +97,8 @@ td_driver_disarm(td_driver_t *driver)
 {
 	struct driver_event *event;
 
-	driver->core->armed = false;
+	if (--driver->core->served)
+		return;
 	for (event = driver->core->events; event; event = event->next)
 		disarm(event);
 }
@@ -121,7 +122,7 @@ td_register_event(td_driver_t *driver, unsigned mode, int fd, int timeout_ms,
 					.timeout_ms = timeout_ms,
 					.cb = cb,
 					.arg = arg };
-	err = core->armed ? arm(event, core->server->loop) : 0;
+	err = core->served ? arm(event, core->server->loop) : 0;
 	if (err) {
 		free(event);
 		return err;

@@ -8,7 +8,7 @@
 
 #include <tapdisk.h>
 
-/* On the loop, before a close begins: no event fires until td_driver_arm. */
+/* On the loop, before a close begins: after the last disk no event fires until td_driver_arm. */
 void td_driver_disarm(td_driver_t *driver);
 
 /* Forget all events; they are not armed. */

@@ -106,11 +106,12 @@ is_singleton(const td_image_t *image)
 	return type && type->singleton;
 }
 
+/* An instance with a key is that of the disk which has the key. */
 static bool
-may_share(const td_image_t *image)
+may_share(const td_image_t *image, const uint8_t *key)
 {
 	return is_singleton(image) ||
-	       (image->flags & TD_OPEN_SHAREABLE && image->flags & TD_OPEN_RDONLY);
+	       (image->flags & TD_OPEN_SHAREABLE && image->flags & TD_OPEN_RDONLY && !key);
 }
 
 /* May image use driver?  driver_lock is held. */
@@ -161,22 +162,6 @@ join_locked(td_image_t *image, const struct stat *file)
 	image->driver = driver;
 	image->info = driver->info;
 	return 0;
-}
-
-int
-td_load(td_image_t *image)
-{
-	struct tapdisk_server *server = image->core->server;
-	struct stat file;
-	bool exists = stat(image->name, &file) == 0;
-	int err;
-
-	if (!may_share(image))
-		return -ENODEV;
-	pthread_mutex_lock(&server->driver_lock);
-	err = join_locked(image, exists ? &file : NULL);
-	pthread_mutex_unlock(&server->driver_lock);
-	return err;
 }
 
 /* ---- open and close ---------------------------------------------------------------------------
@@ -232,10 +217,10 @@ enter_list(td_image_t *image, td_driver_t *driver)
 		driver->core->ino = file.st_ino;
 	}
 	pthread_mutex_lock(&server->driver_lock);
-	if (may_share(image))
+	if (may_share(image, driver->core->key))
 		err = join_locked(image, exists ? &file : NULL);
 	if (err) {
-		driver->core->shared = may_share(image);
+		driver->core->shared = may_share(image, driver->core->key);
 		driver->core->opening = true;
 		list_add_tail(&driver->next, &server->drivers);
 	}
@@ -283,6 +268,11 @@ td_open(td_image_t *image, const td_disk_info_t *seed, const uint8_t *key, size_
 		return 0;
 	}
 	err = open_driver(driver, image);
+	/* It may outlive the disk that the key is borrowed from. */
+	if (driver->core->shared) {
+		driver->core->key = NULL;
+		driver->core->key_len = 0;
+	}
 	leave_opening(server, driver, err);
 	if (err) {
 		free(image->core->why);

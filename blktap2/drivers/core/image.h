@@ -45,7 +45,7 @@ struct td_driver_core {
 
 	struct driver_event *events; /* owned list */
 	int next_event;
-	bool armed; /* events are live: the loop may be touched */
+	unsigned served; /* disks that use it now; while there are any, its events are live */
 
 	/* Identity, for sharing; used under the server's driver lock only. */
 	dev_t dev;
@@ -73,14 +73,9 @@ td_image_t *td_image_new(struct tapdisk_server *server, int type, const char *na
 void td_image_free(td_image_t *image); /* closed before; NULL is fine */
 
 /*
- * Attach image to an open instance that it may share: a singleton, or with TD_OPEN_SHAREABLE the
- * same file.  0, or -ENODEV when there is none.  Any thread.
- */
-int td_load(td_image_t *image);
-
-/*
- * Open image's driver.  seed is the info of the image below, or NULL; key is borrowed for the life
- * of the driver.  0 or -errno.  Blocks; any thread.
+ * Open image's driver, or join an open instance that it may share: a singleton, or with
+ * TD_OPEN_SHAREABLE and without a key the same file.  seed is the info of the image below, or NULL;
+ * key is borrowed for the life of the driver.  0 or -errno.  Blocks; any thread.
  */
 int td_open(td_image_t *image, const td_disk_info_t *seed, const uint8_t *key, size_t key_len);
 
@@ -91,7 +86,7 @@ int td_get_parent_id(td_image_t *image, td_disk_id_t *id);
 int td_validate_parent(td_image_t *image, td_image_t *parent);
 void td_debug(td_image_t *image);
 
-/* The driver is open, and we are on the loop: its events may fire from now on. */
+/* On the loop: a disk more is served by the open driver, whose events may fire from now on. */
 void td_driver_arm(td_driver_t *driver);
 
 /* Check the request against the image and give it to the driver, or to the default behaviour. */
