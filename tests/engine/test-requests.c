@@ -257,6 +257,28 @@ START_TEST(zeroes_that_cannot_be_written_are_an_error)
 }
 END_TEST
 
+/* Fewer than are written at a time: what was written is not written again. */
+START_TEST(zeroes_get_along_with_few_resources)
+{
+	struct ask ask = { 0 };
+	int rounds;
+
+	ck_assert_int_eq(rig_open(&rig, "big:x", 0), 0);
+	memset(probe.store, 1, sizeof(probe.store));
+	probe.room = 3;
+	probe.hold = true;
+	ask_start(&rig, &ask, TD_OP_WRITE_ZEROES, 0, PROBE_SECTORS, NULL);
+	for (rounds = 0; !ask.ended && rounds < PROBE_SECTORS; rounds++) {
+		probe_release(0);
+		probe.hold = true;
+		rig_turn(&rig);
+	}
+	ck_assert(ask.ended);
+	ck_assert_int_eq(ask_wait(&rig, &ask), 0);
+	ck_assert_ptr_null(memchr(probe.store, 1, sizeof(probe.store)));
+}
+END_TEST
+
 START_TEST(missing_functions_have_defaults)
 {
 	struct vbd_extents extents = { 0 };
@@ -330,6 +352,7 @@ suite(void)
 	tcase_add_test(tests, after_a_failed_flush_nothing_is_written);
 	tcase_add_test(tests, zeroes_are_written_where_the_driver_cannot);
 	tcase_add_test(tests, zeroes_that_cannot_be_written_are_an_error);
+	tcase_add_test(tests, zeroes_get_along_with_few_resources);
 	tcase_add_test(tests, missing_functions_have_defaults);
 	tcase_add_test(tests, block_status_comes_in_order);
 	tcase_add_test(tests, a_late_completion_finds_the_peer_answered);

@@ -66,26 +66,41 @@ td_default_flush(td_image_t *image, td_request_t treq)
 
 static const char zeroes[TD_MAX_REQUEST_SECS << SECTOR_SHIFT] __attribute__((aligned(4096)));
 
-/* A range being written with zeroes, a few pieces at a time. */
+/*
+ * A range being written with zeroes, a few pieces at a time.  Each piece that comes back completes
+ * its part of the request: what is tried again, for want of resources, is only what was not
+ * written.
+ */
 struct zero_fill {
-	td_request_t treq; /* what is asked; completed once */
+	td_request_t treq; /* what is asked */
 	td_sector_t next;
 	td_sector_t end;
-	unsigned in_flight;
+	unsigned in_flight; /* sectors */
 	bool feeding;
-	int err;
+	int err; /* of the first piece that failed: no more are written */
 };
 
 static void zero_feed(struct zero_fill *fill);
+
+/* Complete the part of the request that begins at sec. */
+static void
+zero_complete(const struct zero_fill *fill, td_sector_t sec, int secs, int res)
+{
+	td_request_t part = fill->treq;
+
+	part.sec = sec;
+	part.secs = secs;
+	td_complete_request(part, res);
+}
 
 static void
 zero_written(td_request_t treq, int res)
 {
 	struct zero_fill *fill = treq.cb_data;
 
-	/* Without resources of its own the driver says so before it does anything: ask for less. */
 	if (res && !fill->err)
 		fill->err = res;
+	zero_complete(fill, treq.sec, treq.secs, res);
 	fill->in_flight -= (unsigned)treq.secs;
 	zero_feed(fill);
 }
@@ -116,7 +131,8 @@ zero_feed(struct zero_fill *fill)
 	fill->feeding = false;
 	if (fill->in_flight)
 		return;
-	td_complete_request(fill->treq, fill->err);
+	if (fill->next < fill->end)
+		zero_complete(fill, fill->next, (int)(fill->end - fill->next), fill->err);
 	free(fill);
 }
 
