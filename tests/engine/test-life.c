@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "drivers/core/server.h"
 #include "tests/engine/rig.h"
@@ -99,6 +100,46 @@ START_TEST(a_failed_open_leaves_no_trace)
 
 	probe.open_err = 0;
 	ck_assert_int_eq(rig_open(&rig, "probe:x", 0), 0);
+}
+END_TEST
+
+static bool refused;
+
+static int
+refuse(void *arg, struct vbd *vbd, const char **why)
+{
+	(void)arg;
+	(void)vbd;
+	*why = "nobody can reach it";
+	refused = true;
+	return -EADDRINUSE;
+}
+
+START_TEST(a_disk_that_is_not_wanted_serves_nobody)
+{
+	struct vbd_options options = { .params = "probe:x", .parent_minor = -1 };
+	struct outcome outcome = { 0 };
+	struct ask ask = { 0 };
+	int ends[2];
+
+	rig_teardown(&rig);
+	rig.opened = refuse;
+	rig_setup(&rig);
+	ck_assert_int_eq(pipe(ends), 0);
+	probe.gate = ends[0];
+	vbd_open(rig.vbd, &options, outcome_done, &outcome);
+	rig_until(&rig, &refused);
+	ask_start(&rig, &ask, TD_OP_READ, 0, 1, buf);
+	ck_assert_int_eq(ask_wait(&rig, &ask), -ESHUTDOWN);
+	ck_assert_int_eq((int)write(ends[1], "", 1), 1);
+	rig_until(&rig, &outcome.ended);
+	ck_assert_int_eq(outcome.err, -EADDRINUSE);
+	ck_assert_ptr_nonnull(strstr(outcome.why, "nobody can reach it"));
+	ck_assert_uint_eq(vbd_state(rig.vbd), 0);
+	ck_assert_int_eq(probe.reads, 0);
+	ck_assert_int_eq(probe.closes, 1);
+	close(ends[0]);
+	close(ends[1]);
 }
 END_TEST
 
@@ -339,6 +380,7 @@ suite(void)
 	tcase_add_test(tests, states_are_exactly_the_documented_ones);
 	tcase_add_test(tests, an_open_disk_is_not_opened_again);
 	tcase_add_test(tests, a_failed_open_leaves_no_trace);
+	tcase_add_test(tests, a_disk_that_is_not_wanted_serves_nobody);
 	tcase_add_test(tests, an_io_error_at_open_is_tried_again);
 	tcase_add_test(tests, a_pause_waits_for_what_is_in_flight);
 	tcase_add_test(tests, a_withdrawn_pause_leaves_the_disk_running);

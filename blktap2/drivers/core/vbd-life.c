@@ -8,7 +8,7 @@
  *	close, pause	DRAINING - FLUSHING - FLUSHED - CLOSING
  *
  * Opening and closing happen on workers.  Every step down is taken from a task at the end of the
- *turn, never from inside a driver's callback: the driver may be gone after it.
+ * turn, never from inside a driver's callback: the driver may be gone after it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -245,7 +245,8 @@ opened_for_open(struct vbd *vbd)
 	}
 	reason(&vbd->op.why, err, "%s: %s", vbd->params, why ? why : strerror(-err));
 	forget_names(vbd);
-	vbd->state = vbd->op.state_before;
+	/* The chain is about to be a worker's: no request may get at it. */
+	vbd->state = vbd->op.state_before | VBD_SHUTDOWN_REQUESTED;
 	reject_opened(vbd, err);
 }
 
@@ -280,10 +281,12 @@ opened_for_resume(struct vbd *vbd)
 static void
 open_failed(struct vbd *vbd, int err)
 {
-	if (vbd->op.goal == VBD_GOAL_OPEN)
+	if (vbd->op.goal == VBD_GOAL_OPEN) {
 		forget_key(vbd);
-	else
+		vbd->state = vbd->op.state_before;
+	} else {
 		vbd->state |= VBD_RESUME_FAILED;
+	}
 	tlog(vbd->server->config.log, LOG_ERR, "minor %d: %s", vbd->minor,
 	     vbd->op.why.text[0] ? vbd->op.why.text : strerror(-err));
 	end_operation(vbd, err);
