@@ -260,13 +260,15 @@ device_added(void *arg, int err, const char *why)
 	struct control_op *op = arg;
 	struct vbd *vbd = control_op_disk(op);
 
-	if (!err || !vbd) {
-		control_op_end(op, err, why);
-		return;
+	if (!vbd) {
+		control_op_end(op, err ? err : -ENODEV, why);
+	} else if (!err) {
+		control_op_end(op, 0, NULL);
+	} else {
+		op->device_err = err;
+		op->device_why = why;
+		vbd_close(vbd, true, closed_again, op);
 	}
-	op->device_err = err;
-	op->device_why = why;
-	vbd_close(vbd, true, closed_again, op);
 }
 
 static void

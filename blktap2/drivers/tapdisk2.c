@@ -123,7 +123,9 @@ on_signal(void *arg, unsigned events)
 		case SIGINT:
 			tlog(tapdisk->log, LOG_INFO, "signal %u: closing all disks",
 			     info.ssi_signo);
-			tapdisk->minor = tapdisk->served_minor;
+			/* Nobody else gives the number back, then. */
+			if (tapdisk->served_minor >= 0)
+				tapdisk->minor = tapdisk->served_minor;
 			leave(tapdisk);
 			break;
 		case SIGHUP:

@@ -84,3 +84,26 @@ start_disk "aio:$tmp/img"
 kill -TERM "$pid"
 kill -TERM "$pid" 2>/dev/null || :
 wait_gone "$pid"
+
+# While the image of -n is being opened: whoever has a lease on a file makes others wait for it.
+BLKTAP_CONTROL_DIR=$tmp/other
+"$PYTHON" - "$tmp/img" <<'EOF'
+import fcntl, os, signal, subprocess, sys
+
+image = sys.argv[1]
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+lease = os.open(image, os.O_RDWR)
+fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+server = subprocess.Popen(['tapdisk2', '-D', '-n', 'aio:' + image], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+assert signal.sigtimedwait({signal.SIGIO}, 60), 'nobody opens the image'
+server.send_signal(signal.SIGTERM)
+said = b''
+while b'closing all disks' not in said:
+    more = os.read(server.stdout.fileno(), 4096)
+    assert more, said
+    said += more
+os.close(lease)
+server.communicate(timeout=60)
+EOF
+nothing_left
