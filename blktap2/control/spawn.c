@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,10 +48,12 @@ find_tapdisk(const char **path)
 }
 
 /* In the child: everything as a daemon would want to find it. */
-static void __attribute__((noreturn)) become(const char *path, int output)
+static void __attribute__((noreturn)) become(const char *path, int end)
 {
 	char *argv[] = { (char *)"tapdisk2", NULL };
 	int null = open("/dev/null", O_RDONLY);
+	/* A caller without standard streams may have given the pipe one of their numbers. */
+	int output = fcntl(end, F_DUPFD, STDERR_FILENO + 1);
 	sigset_t none;
 	int i;
 
@@ -58,8 +61,9 @@ static void __attribute__((noreturn)) become(const char *path, int output)
 	for (i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-	    dup2(output, STDERR_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0u, 0) || chdir("/"))
+	if (null < 0 || output < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
+	    close_range(STDERR_FILENO + 1, ~0u, 0) || chdir("/"))
 		_exit(errno);
 	umask(077);
 	execv(path, argv);
@@ -103,6 +107,18 @@ pid_of(const struct ctl *ctl, const char *line)
 	return ctl_parse_number(line + length + 4, 1u << 30, &pid) ? (int)pid : -EPROTO;
 }
 
+/*
+ * The launcher has said all: 0 when it ends, or -ETIMEDOUT, -ECANCELED.  A kernel that cannot tell
+ * has us believe that it will.
+ */
+static int
+await_end(pid_t launcher, const struct deadline *deadline)
+{
+	AUTO_CLOSE int fd = (int)syscall(SYS_pidfd_open, launcher, 0);
+
+	return fd < 0 ? 0 : wait_for(fd, POLLIN, deadline);
+}
+
 /* The launcher's exit status, or 128 + signal.  It is killed when it does not end by itself. */
 static int
 reap(pid_t launcher, bool kill_it)
@@ -122,12 +138,13 @@ listen_to(struct ctl *ctl, pid_t launcher, int fd, int *pid, int *status)
 {
 	struct deadline deadline = deadline_in(ctl, SPAWN_MS);
 	char line[LINE_BYTES];
-	int err = read_line(fd, line, sizeof(line), &deadline), exited;
+	int err = read_line(fd, line, sizeof(line), &deadline), late, exited;
 
-	exited = reap(launcher, err && err != -ENODATA);
-	if (err == -ECANCELED)
-		return err;
-	if (err == -ETIMEDOUT)
+	late = err && err != -ENODATA ? err : await_end(launcher, &deadline);
+	exited = reap(launcher, late);
+	if (late == -ECANCELED)
+		return late;
+	if (late == -ETIMEDOUT)
 		return reason(&ctl->why, -EPERM, "the tapdisk did not start in time");
 	if (exited >= 128)
 		return reason(&ctl->why, -EPERM, "the tapdisk was killed by signal %d",

@@ -57,18 +57,22 @@ static void __attribute__((noreturn)) wait_for_report(int fd)
 	_exit(report.err);
 }
 
-/* Descriptors of the caller would be held open for the life of the disk. */
+/*
+ * Descriptors of the caller would be held open for the life of the disk.  The report comes first:
+ * it may have the number of a standard stream that the caller had closed.
+ */
 static int
 keep_only(int fd)
 {
-	int null = open("/dev/null", O_RDWR);
+	int null;
 
+	if (fd != REPORT_FD && dup2(fd, REPORT_FD) < 0)
+		return -errno;
+	null = open("/dev/null", O_RDWR);
 	if (null < 0)
 		return -errno;
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 	    dup2(null, STDERR_FILENO) < 0)
-		return -errno;
-	if (fd != REPORT_FD && dup2(fd, REPORT_FD) < 0)
 		return -errno;
 	if (fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC))
 		return -errno;

@@ -30,7 +30,14 @@ for fd in /proc/"$third"/fd/*; do
 done
 flock -n "$tmp/lock" true || fail "the lock is still held"
 
-# spawn_with SCRIPT-BODY
+# A caller without standard streams; and tapdisk2 itself without them.
+fourth=$(tap-ctl spawn <&- 2>&-) || fail "spawn without stdin and stderr"
+at_exit kill "$fourth"
+path=$(tapdisk2 <&- 2>&-) || fail "tapdisk2 without stdin and stderr"
+at_exit kill "${path##*/ctl}"
+test -S "$path" || fail "tapdisk2 without stdin and stderr printed \"$path\""
+
+# A tapdisk that does what it is told.
 script() {
     printf '#!/bin/sh\n%s\n' "$1" >"$tmp/tapdisk"
     chmod +x "$tmp/tapdisk"
@@ -42,6 +49,9 @@ script 'echo nonsense'
 TAPDISK=$tmp/tapdisk expect_exit 71 tap-ctl spawn
 grep -q nonsense "$tmp/err" || fail "what the tapdisk said is not passed on"
 script "echo \$\$ >$tmp/hanging; exec tail -f /dev/null"
+TAPDISK=$tmp/tapdisk expect_exit 1 tap-ctl --timeout 1 spawn
+wait_gone "$(cat "$tmp/hanging")"
+script "echo \$\$ >$tmp/hanging; echo $BLKTAP_CONTROL_DIR/ctl1; exec tail -f /dev/null"
 TAPDISK=$tmp/tapdisk expect_exit 1 tap-ctl --timeout 1 spawn
 wait_gone "$(cat "$tmp/hanging")"
 script "kill -9 \$\$"
