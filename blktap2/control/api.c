@@ -304,6 +304,27 @@ tap_ctl_info(pid_t pid, int minor, unsigned long long *sectors, unsigned int *se
 	return 0;
 }
 
+/* ---- jobs -------------------------------------------------------------------------------------
+ */
+
+int
+tap_ctl_commit(int id, int minor, const char *path)
+{
+	return WITH_CTL(0, ctl_commit(&ctl, id, minor, path));
+}
+
+int
+tap_ctl_query_commit(int id, int minor, struct tap_ctl_job *job)
+{
+	return WITH_CTL(0, ctl_query_commit(&ctl, id, minor, job));
+}
+
+int
+tap_ctl_cancel_commit(int id, int minor, int wait)
+{
+	return WITH_CTL(0, ctl_cancel_commit(&ctl, id, minor, wait != 0));
+}
+
 /* ---- environment ------------------------------------------------------------------------------
  */
 

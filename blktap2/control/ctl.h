@@ -31,6 +31,10 @@ int ctl_unpause(struct ctl *ctl, int id, int minor, const char *params,
 int ctl_stats(struct ctl *ctl, int id, int minor, char **json);
 int ctl_info(struct ctl *ctl, int id, int minor, tapdisk_message_image_t *image);
 
+int ctl_commit(struct ctl *ctl, int id, int minor, const char *path);
+int ctl_query_commit(struct ctl *ctl, int id, int minor, struct tap_ctl_job *job);
+int ctl_cancel_commit(struct ctl *ctl, int id, int minor, bool wait);
+
 /* ---- numbers and processes --------------------------------------------------------------------
  */
 
@@ -87,7 +91,10 @@ int ctl_list(struct ctl *ctl, const struct ctl_filter *filter, struct ctl_rows *
 	     void (*unanswered)(int pid));
 void ctl_rows_free(struct ctl_rows *rows);
 
-/* Numbers after prefix in the names of a directory, ascending; *numbers is owned by the caller. */
+/*
+ * Numbers after prefix in the names of a directory, ascending; none where there is no directory.
+ * *numbers is owned by the caller.  0, -ENOMEM, or why the directory cannot be read.
+ */
 int ctl_numbers(const char *dir, const char *prefix, int **numbers, size_t *count);
 
 /* A strictly decimal number of 0..limit, the whole of text. */

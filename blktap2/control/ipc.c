@@ -212,14 +212,14 @@ exchange(int fd, tapdisk_message_t *message, const void *trailing, size_t traili
 static int
 error_of(struct ctl *ctl, tapdisk_message_t *message)
 {
-	int32_t error = message->u.response.error;
+	int64_t error = message->u.response.error;
 
 	message->u.response.message[sizeof(message->u.response.message) - 1] = '\0';
 	if (error < 0)
 		error = -error;
-	if (error <= 0 || error > 4095)
+	if (!error || error > 4095)
 		error = EIO;
-	return reason(&ctl->why, -error, "%s", message->u.response.message);
+	return reason(&ctl->why, (int)-error, "%s", message->u.response.message);
 }
 
 int

@@ -17,32 +17,26 @@
  */
 
 static int
-ask(int id, tapdisk_message_t *message)
+ask(struct ctl *ctl, int id, tapdisk_message_t *message)
 {
-	struct ctl ctl;
-	int err = ctl_init(&ctl);
-
-	if (!err)
-		err = ipc_ask(&ctl, id, message, NULL, 0, IPC_QUERY_MS, NULL);
-	ctl_free(&ctl);
-	return err;
+	return ipc_ask(ctl, id, message, NULL, 0, IPC_QUERY_MS, NULL);
 }
 
 int
-tap_ctl_commit(int id, int minor, const char *path)
+ctl_commit(struct ctl *ctl, int id, int minor, const char *path)
 {
 	tapdisk_message_t message = ipc_message(TAPDISK_MESSAGE_COMMIT, minor);
 	int err = message_put_text(message.u.params.path, sizeof(message.u.params.path), path);
 
-	return err ? err : ask(id, &message);
+	return err ? err : ask(ctl, id, &message);
 }
 
 int
-tap_ctl_query_commit(int id, int minor, struct tap_ctl_job *job)
+ctl_query_commit(struct ctl *ctl, int id, int minor, struct tap_ctl_job *job)
 {
 	tapdisk_message_t message = ipc_message(TAPDISK_MESSAGE_QUERY_COMMIT_JOB, minor);
 	struct tap_ctl_job known = { .size = job->size };
-	int err = ask(id, &message);
+	int err = ask(ctl, id, &message);
 
 	if (err)
 		return err;
@@ -56,12 +50,12 @@ tap_ctl_query_commit(int id, int minor, struct tap_ctl_job *job)
 }
 
 int
-tap_ctl_cancel_commit(int id, int minor, int wait)
+ctl_cancel_commit(struct ctl *ctl, int id, int minor, bool wait)
 {
 	tapdisk_message_t message = ipc_message(TAPDISK_MESSAGE_CANCEL_COMMIT_JOB, minor);
 
-	message.u.params.flags = wait ? 1 : 0;
-	return ask(id, &message);
+	message.u.params.flags = wait;
+	return ask(ctl, id, &message);
 }
 
 /* ---- rings ------------------------------------------------------------------------------------

@@ -37,39 +37,53 @@ by_value(const void *left, const void *right)
 	return *a < *b ? -1 : *a > *b;
 }
 
+/* Numbers that are found one by one. */
+struct numbers {
+	int *at; /* owned */
+	size_t count, room;
+};
+
+static int
+add_number(struct numbers *numbers, int number)
+{
+	size_t room = numbers->room ? numbers->room * 2 : 64;
+	int *at;
+
+	if (numbers->count == numbers->room) {
+		at = reallocarray(numbers->at, room, sizeof(*at));
+		if (!at)
+			return -ENOMEM;
+		numbers->at = at;
+		numbers->room = room;
+	}
+	numbers->at[numbers->count++] = number;
+	return 0;
+}
+
 int
 ctl_numbers(const char *dir, const char *prefix, int **out, size_t *count)
 {
-	size_t length = strlen(prefix), used = 0, room = 0;
-	int *numbers = NULL, *more, err = 0;
+	struct numbers numbers = { 0 };
 	DIR *list = opendir(dir);
 	struct dirent *entry;
 	unsigned long number;
+	int err = 0;
 
-	while (list && (entry = readdir(list))) {
-		if (strncmp(entry->d_name, prefix, length) != 0 ||
-		    !ctl_parse_number(entry->d_name + length, MAX_NUMBER, &number))
-			continue;
-		if (used == room) {
-			room = room ? room * 2 : 64;
-			more = reallocarray(numbers, room, sizeof(*numbers));
-			if (!more) {
-				err = -ENOMEM;
-				break;
-			}
-			numbers = more;
-		}
-		numbers[used++] = (int)number;
-	}
+	if (!list && errno != ENOENT)
+		return -errno;
+	while (list && !err && (entry = readdir(list)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    ctl_parse_number(entry->d_name + strlen(prefix), MAX_NUMBER, &number))
+			err = add_number(&numbers, (int)number);
 	if (list)
 		closedir(list);
 	if (err) {
-		free(numbers);
+		free(numbers.at);
 		return err;
 	}
-	if (used)
-		qsort(numbers, used, sizeof(*numbers), by_value);
-	*out = numbers;
-	*count = used;
+	if (numbers.count)
+		qsort(numbers.at, numbers.count, sizeof(*numbers.at), by_value);
+	*out = numbers.at;
+	*count = numbers.count;
 	return 0;
 }

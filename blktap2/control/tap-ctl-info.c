@@ -284,8 +284,7 @@ const struct command cmd_major = {
 static int
 run_commit(struct ctl *ctl, const struct args *args)
 {
-	(void)ctl;
-	return tap_ctl_commit((int)args->pid, (int)args->minor, args->params);
+	return ctl_commit(ctl, (int)args->pid, (int)args->minor, args->params);
 }
 
 static const struct arg_row commit_rows[] = {
@@ -306,9 +305,8 @@ static int
 run_query(struct ctl *ctl, const struct args *args)
 {
 	struct tap_ctl_job job = { .size = sizeof(job) };
-	int err = tap_ctl_query_commit((int)args->pid, (int)args->minor, &job);
+	int err = ctl_query_commit(ctl, (int)args->pid, (int)args->minor, &job);
 
-	(void)ctl;
 	if (!err)
 		printf("Commit status '%s' (%llu/%llu)\n", job.status,
 		       (unsigned long long)job.current, (unsigned long long)job.total);
@@ -325,8 +323,7 @@ const struct command cmd_query = {
 static int
 run_cancel(struct ctl *ctl, const struct args *args)
 {
-	(void)ctl;
-	return tap_ctl_cancel_commit((int)args->pid, (int)args->minor, args->wait);
+	return ctl_cancel_commit(ctl, (int)args->pid, (int)args->minor, args->wait);
 }
 
 static const struct arg_row cancel_rows[] = {

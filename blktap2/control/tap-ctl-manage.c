@@ -17,6 +17,8 @@
 #include "control/session.h"
 #include "control/tap-ctl.h"
 
+#define STATE_PAUSED 0x020 /* as tapdisk2(8) lists the states */
+
 extern char **environ;
 
 /* ---- monitor and wait -------------------------------------------------------------------------
@@ -68,7 +70,8 @@ read_event(const struct session_reply *reply, uint32_t *kind, uint32_t *state)
 	}
 }
 
-static void
+/* 0 or -errno: who reads has gone. */
+static int
 print_event(int pid, const struct session_reply *reply)
 {
 	struct json_object *object = json_object_new_object();
@@ -80,8 +83,8 @@ print_event(int pid, const struct session_reply *reply)
 	json_object_object_add(object, "event", json_object_new_string(event_name(kind)));
 	json_object_object_add(object, "state", json_object_new_int64(state));
 	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED));
-	fflush(stdout);
 	json_object_put(object);
+	return fflush(stdout) ? -errno : 0;
 }
 
 static int
@@ -90,21 +93,21 @@ run_monitor(struct ctl *ctl, const struct args *args)
 	const struct deadline never = { .cancel_fd = ctl->cancel_fd };
 	struct session_reply reply;
 	struct session session;
-	int err = session_open(ctl, (int)args->pid, &session);
+	int err = session_open(ctl, (int)args->pid, &session), unseen = 0;
 
 	if (err)
 		return err;
 	err = subscribe(&session, (int)args->minor);
-	while (!err) {
+	while (!err && !unseen) {
 		err = session_receive(&session, &reply, &never);
 		if (!err) {
-			print_event((int)args->pid, &reply);
+			unseen = print_event((int)args->pid, &reply);
 			session_reply_free(&reply);
 		}
 	}
 	session_close(&session);
 	/* A tapdisk that has left ends the story well. */
-	return err == -EIO ? 0 : err;
+	return err && err != -EIO ? err : unseen;
 }
 
 static const struct arg_row monitor_rows[] = {
@@ -126,7 +129,7 @@ is_in_state(const char *wanted, const tap_list_t *row)
 	if (strcmp(wanted, "running") == 0)
 		return row->type && row->state == 0;
 	if (strcmp(wanted, "paused") == 0)
-		return row->state & 0x20;
+		return row->state & STATE_PAUSED;
 	return !row->type;
 }
 

@@ -12,9 +12,14 @@ start_disk "aio:$image"
     test "$(tap-ctl nbd-uri $disk)" = "$uri" || fail "nbd-uri"
     tap-ctl info $disk | grep -q '^sectors  *8192$' || fail "info"
 
+    # Once it has seen something it sees all that follows.
     tap-ctl monitor -p "$pid" >"$tmp/events" &
     monitor=$!
     at_exit kill "$monitor"
+    listens() {
+        tap-ctl resize $disk --refresh && test -s "$tmp/events"
+    }
+    wait_for listens
     expect_exit 110 tap-ctl wait $disk --state paused -t 1
     tap-ctl wait $disk --state paused &
     waiter=$!
@@ -39,8 +44,22 @@ start_disk "aio:$image"
     expect_exit 95 tap-ctl mirror $disk -2 "aio:$image"
     expect_exit 95 tap-ctl commit $disk -a "$image"
     test "$(tap-ctl query $disk)" = "Commit status 'undefined' (0/0)" || fail "query without a job"
-    wait_for grep -q resized "$tmp/events"
+    last_event() {
+        tap-ctl resize $disk --refresh && tail -n 1 "$tmp/events" | grep -q resized
+    }
+    wait_for last_event
     grep -q '"event": "state", "state": 42 }' "$tmp/events" || fail "$(cat "$tmp/events")"
+
+    # Whoever reads the events has gone.
+    tap-ctl monitor -p "$pid" >/dev/full 2>"$tmp/err" &
+    deaf=$!
+    ends() {
+        tap-ctl resize $disk --refresh && gone "$deaf"
+    }
+    wait_for ends
+    wait "$deaf" && fail "monitor without a reader ended well"
+    grep -q 'No space left' "$tmp/err" || fail "monitor without a reader: $(cat "$tmp/err")"
+    tap-ctl list >/dev/full 2>"$tmp/err" && fail "list without a reader ended well"
 
     # A call that is given up in time: the tapdisk is stopped.
     kill -STOP "$pid"
