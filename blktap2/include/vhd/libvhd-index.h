@@ -11,19 +11,20 @@
  * Many images may share both; IMAGE.bat, beside each image that is indexed, says which blocks are
  * its own.  The files have the same bytes on every host: integers are big-endian.
  *
- *     NAME.index  512 bytes: "vhdindex", u32 version 0x00010000, u32 bytes of a block (2 MiB), u32
- *                 checksum of these 512 bytes, zeros.
- *                 Then any number of blocks: 4096 entries of u32 file id, u32 offset.  Id 0: the
- *                 sector is nowhere and reads as zeros, and the offset is 0; else the offset is in
- *                 sectors of that file.
- *     NAME.files  512 bytes: "vhdifile", u32 version, u32 number of files, u32 checksum of the
- * whole file, zeros. Then 1536 bytes for each file, whose ids are 1, 2, ...: u32 kind (1 VHD, 2
- * raw), u32 bytes of the path, 16 bytes of unique id (raw: zeros), the path, which is absolute,
- * zeros. IMAGE.bat   1536 bytes: "vhdi-bat", u32 version, u32 bytes of a block, u32 checksum of the
- *                 whole file, u32 id of the image, u64 bytes of the disk, u32 number of entries,
- * u32 bytes of NAME, 16 bytes of the image's unique id, zeros; from 512 on NAME, which is absolute,
- * zeros. Then an u32 for each 2 MiB of the disk: the sector of NAME.index where its block is, or
- * 0xFFFFFFFF: all of it is nowhere.  0xFF up to a multiple of 512.
+ * NAME.index: 512 bytes of "vhdindex", u32 version 0x00010000, u32 bytes of a block (2 MiB), u32
+ * checksum of these 512 bytes, zeros.  Then any number of blocks: 4096 entries of u32 file id, u32
+ * offset.  Id 0: the sector is nowhere and reads as zeros, and the offset is 0; else the offset is
+ * in sectors of that file.
+ *
+ * NAME.files: 512 bytes of "vhdifile", u32 version, u32 number of files, u32 checksum of the whole
+ * file, zeros.  Then 1536 bytes for each file, whose ids are 1, 2, ...: u32 kind (1 VHD, 2 raw),
+ * u32 bytes of the path, 16 bytes of unique id (raw: zeros), the path, which is absolute, zeros.
+ *
+ * IMAGE.bat: 1536 bytes of "vhdi-bat", u32 version, u32 bytes of a block, u32 checksum of the whole
+ * file, u32 id of the image, u64 bytes of the disk, u32 number of entries, u32 bytes of NAME, 16
+ * bytes of the image's unique id, zeros; from 512 on NAME, which is absolute, zeros.  Then an u32
+ * for each 2 MiB of the disk: the sector of NAME.index where its block is, or 0xFFFFFFFF: all of it
+ * is nowhere.  0xFF up to a multiple of 512.
  *
  * Checksums are those of VHD footers: the ones' complement of the sum of all bytes, those of the
  * checksum itself as 0.
