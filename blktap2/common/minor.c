@@ -106,24 +106,6 @@ minor_allocate_this(const char *control_dir, int minor)
 }
 
 int
-minor_free(const char *control_dir, int minor)
-{
-	AUTO_CLOSE int directory = lock_directory(control_dir);
-	AUTO_CLOSE int fd = -1;
-	char name[32];
-
-	if (directory < 0)
-		return directory;
-	marker_name(name, sizeof(name), minor);
-	fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB))
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return unlinkat(directory, name, 0) ? -errno : 0;
-}
-
-int
 minor_lock(const char *control_dir, int minor, int *out)
 {
 	AUTO_FREE char *path = NULL;
@@ -151,39 +133,8 @@ minor_lock(const char *control_dir, int minor, int *out)
 /* ---- devices ----------------------------------------------------------------------------------
  */
 
-#define DEVICE_NOTE "device\n"
-
-int
-minor_want_device(const char *control_dir, int minor)
-{
-	AUTO_FREE char *path = minor_path(control_dir, minor);
-	AUTO_CLOSE int fd = -1;
-	ssize_t size;
-
-	if (!path)
-		return -ENOMEM;
-	fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	size = write(fd, DEVICE_NOTE, sizeof(DEVICE_NOTE) - 1);
-	if (size < 0)
-		return -errno;
-	return size == sizeof(DEVICE_NOTE) - 1 ? 0 : -EIO;
-}
-
-bool
-minor_wants_device(const char *control_dir, int minor)
-{
-	AUTO_FREE char *path = minor_path(control_dir, minor);
-	AUTO_CLOSE int fd = -1;
-	char note[sizeof(DEVICE_NOTE)];
-
-	if (!path)
-		return false;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && read(fd, note, sizeof(note)) == sizeof(DEVICE_NOTE) - 1 &&
-	       memcmp(note, DEVICE_NOTE, sizeof(DEVICE_NOTE) - 1) == 0;
-}
+#define DEVICE_NOTE "device" /* "device\n", or "device NAME\n" */
+#define NOTE_BYTES (sizeof(DEVICE_NOTE) + MINOR_NAME_MAX + 2)
 
 char *
 minor_device(int minor)
@@ -193,4 +144,136 @@ minor_device(int minor)
 	if (asprintf(&path, MINOR_DEVICE_DIR "/tapdev%d", minor) < 0)
 		return NULL;
 	return path;
+}
+
+int
+minor_device_dir(void)
+{
+	if ((mkdir("/dev/xen", 0755) && errno != EEXIST) ||
+	    (mkdir(MINOR_DEVICE_DIR, 0755) && errno != EEXIST))
+		return -errno;
+	return 0;
+}
+
+/* Is there a note in the marker?  Then name is the one in it, or empty. */
+static bool
+read_note(int marker, char name[static NOTE_BYTES])
+{
+	const size_t length = sizeof(DEVICE_NOTE) - 1;
+	ssize_t got = pread(marker, name, NOTE_BYTES - 1, 0);
+
+	if (got <= (ssize_t)length || memcmp(name, DEVICE_NOTE, length) != 0 ||
+	    name[got - 1] != '\n')
+		return false;
+	name[got - 1] = '\0';
+	if (name[length] && name[length] != ' ')
+		return false;
+	memmove(name, name + length + (name[length] == ' '), (size_t)got - length);
+	return true;
+}
+
+/* Does name, a symbolic link, stand for the device of the minor? */
+static bool
+is_name_of(const char *name, int minor)
+{
+	AUTO_FREE char *device = minor_device(minor);
+	char target[64];
+	ssize_t length = readlink(name, target, sizeof(target));
+
+	return device && length >= 0 && (size_t)length == strlen(device) &&
+	       memcmp(target, device, (size_t)length) == 0;
+}
+
+/* A plain name has its place beside the classic ones.  Owned by the caller; NULL: no name. */
+static char *
+full_name(const char *name)
+{
+	const char *slash = strchr(name, '/');
+	char *full;
+
+	if (!*name || strchr(name, '\n') || (slash && slash != name))
+		return NULL;
+	if (asprintf(&full, "%s%s", slash ? "" : MINOR_DEVICE_DIR "/", name) < 0)
+		return NULL;
+	if (strlen(full) <= MINOR_NAME_MAX)
+		return full;
+	free(full);
+	return NULL;
+}
+
+static int
+write_note(const char *control_dir, int minor, const char *name)
+{
+	AUTO_FREE char *path = minor_path(control_dir, minor);
+	AUTO_CLOSE int fd = -1;
+	int length;
+
+	if (!path)
+		return -ENOMEM;
+	fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	length = dprintf(fd, "%s%s%s\n", DEVICE_NOTE, name ? " " : "", name ? name : "");
+	return length < 0 ? -errno : 0;
+}
+
+int
+minor_want_device(const char *control_dir, int minor, const char *name)
+{
+	AUTO_FREE char *full = name ? full_name(name) : NULL;
+	AUTO_FREE char *device = minor_device(minor);
+	int err;
+
+	if (!device)
+		return -ENOMEM;
+	if (!name)
+		return write_note(control_dir, minor, NULL);
+	if (!full)
+		return -EINVAL;
+	err = *name == '/' ? 0 : minor_device_dir();
+	if (err)
+		return err;
+	err = symlink(device, full) ? -errno : 0;
+	if (err && (err != -EEXIST || !is_name_of(full, minor)))
+		return err;
+	err = write_note(control_dir, minor, full);
+	if (err)
+		unlink(full);
+	return err;
+}
+
+bool
+minor_wants_device(const char *control_dir, int minor)
+{
+	AUTO_FREE char *path = minor_path(control_dir, minor);
+	AUTO_CLOSE int fd = -1;
+	char name[NOTE_BYTES];
+
+	if (!path)
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && read_note(fd, name);
+}
+
+/* ---- giving back -------------------------------------------------------------------------------
+ */
+
+int
+minor_free(const char *control_dir, int minor)
+{
+	AUTO_CLOSE int directory = lock_directory(control_dir);
+	AUTO_CLOSE int fd = -1;
+	char name[32], device[NOTE_BYTES];
+
+	if (directory < 0)
+		return directory;
+	marker_name(name, sizeof(name), minor);
+	fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	if (read_note(fd, device) && *device && is_name_of(device, minor))
+		unlink(device);
+	return unlinkat(directory, name, 0) ? -errno : 0;
 }

@@ -127,10 +127,24 @@ tap_ctl_find_minor(const char *type, const char *path)
 /* ---- operations -------------------------------------------------------------------------------
  */
 
+/* What a caller who has named the device is told: nothing; else the path, which he owns. */
+static void
+hand_over(const char *name, char **path, char **devname)
+{
+	if (!name && devname)
+		*devname = STEAL(*path);
+}
+
 int
 tap_ctl_allocate_ex(int want_minor, int device_mode, int *minor, char **devname)
 {
-	return WITH_CTL(0, ctl_allocate(&ctl, want_minor, device_mode != 0, minor, devname));
+	const char *name = device_mode ? *devname : NULL;
+	AUTO_FREE char *path = NULL;
+	int err = WITH_CTL(0, ctl_allocate(&ctl, want_minor, device_mode != 0, name, minor, &path));
+
+	if (!err)
+		hand_over(name, &path, devname);
+	return err;
 }
 
 int
@@ -231,8 +245,14 @@ tap_ctl_create_ex(const char *params, const struct tap_ctl_opts *opts, pid_t *pi
 		  char **devname)
 {
 	struct tap_ctl_opts known = known_opts(opts);
+	const char *name = known.device_mode && devname ? *devname : NULL;
+	AUTO_FREE char *path = NULL;
+	int err = WITH_CTL(known.timeout_ms,
+			   ctl_create(&ctl, params, &known, name, pid, minor, &path));
 
-	return WITH_CTL(known.timeout_ms, ctl_create(&ctl, params, &known, pid, minor, devname));
+	if (!err)
+		hand_over(name, &path, devname);
+	return err;
 }
 
 int

@@ -19,7 +19,7 @@
  */
 
 int
-ctl_allocate(struct ctl *ctl, int want, bool kernel, int *minor, char **devname)
+ctl_allocate(struct ctl *ctl, int want, bool kernel, const char *name, int *minor, char **devname)
 {
 	AUTO_FREE char *path = NULL;
 	int number = want, err;
@@ -31,7 +31,9 @@ ctl_allocate(struct ctl *ctl, int want, bool kernel, int *minor, char **devname)
 	if (err)
 		return err;
 	path = kernel ? minor_device(number) : minor_path(ctl->dir, number);
-	err = !path ? -ENOMEM : kernel ? minor_want_device(ctl->dir, number) : 0;
+	err = !path ? -ENOMEM : kernel ? minor_want_device(ctl->dir, number, name) : 0;
+	if (err && kernel && name)
+		reason(&ctl->why, err, "%s: %s", name, strerror(-err));
 	if (err) {
 		minor_free(ctl->dir, number);
 		return err;
@@ -133,15 +135,15 @@ find_or_spawn(struct ctl *ctl, const char *params, int *id, int *lock, bool *spa
 }
 
 int
-ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts, int *pid,
-	   int *minor, char **devname)
+ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts, const char *name,
+	   int *pid, int *minor, char **devname)
 {
 	AUTO_FREE char *path = NULL;
 	AUTO_CLOSE int lock = -1;
 	bool attached = false, spawned = false;
 	int number, id = -1, err;
 
-	err = ctl_allocate(ctl, -1, opts && opts->device_mode, &number, &path);
+	err = ctl_allocate(ctl, -1, opts && opts->device_mode, name, &number, &path);
 	if (err)
 		return err;
 	err = find_or_spawn(ctl, params, &id, &lock, &spawned);

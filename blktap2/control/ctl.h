@@ -38,8 +38,12 @@ int ctl_cancel_commit(struct ctl *ctl, int id, int minor, bool wait);
 /* ---- numbers and processes --------------------------------------------------------------------
  */
 
-/* want -1: the lowest free one.  *devname is owned by the caller. */
-int ctl_allocate(struct ctl *ctl, int want, bool kernel, int *minor, char **devname);
+/*
+ * want -1: the lowest free one.  name, unless NULL: another one of a kernel device, see
+ * minor_want_device.  *devname is owned by the caller.
+ */
+int ctl_allocate(struct ctl *ctl, int want, bool kernel, const char *name, int *minor,
+		 char **devname);
 int ctl_free_minor(struct ctl *ctl, int minor);
 
 /* Start a tapdisk.  *status, when not NULL: the exit status of a launcher that failed, else 0. */
@@ -66,8 +70,8 @@ bool ctl_can_make_devices(void);
 void ctl_clean_device(const struct ctl *ctl, int pid, int minor);
 
 /* All or nothing. */
-int ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts, int *pid,
-	       int *minor, char **devname);
+int ctl_create(struct ctl *ctl, const char *params, const struct tap_ctl_opts *opts,
+	       const char *name, int *pid, int *minor, char **devname);
 int ctl_destroy(struct ctl *ctl, int id, int minor, bool force);
 
 /* ---- enumeration ------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ run_allocate(struct ctl *ctl, const struct args *args)
 {
 	AUTO_FREE char *devname = NULL;
 	int minor;
-	int err = ctl_allocate(ctl, (int)args->minor, wants_kernel(args), &minor, &devname);
+	int err = ctl_allocate(ctl, (int)args->minor, wants_kernel(args), args->name, &minor,
+			       &devname);
 
 	if (!err)
 		puts(devname);
@@ -264,7 +265,7 @@ static int
 create_it(struct ctl *ctl, const struct args *args, const struct tap_ctl_opts *opts)
 {
 	AUTO_FREE char *devname = NULL;
-	int err = ctl_create(ctl, args->params, opts, NULL, NULL, &devname);
+	int err = ctl_create(ctl, args->params, opts, args->name, NULL, NULL, &devname);
 
 	if (!err)
 		puts(devname);

@@ -353,7 +353,7 @@ serve_one(struct tapdisk *tapdisk)
 
 	err = minor_allocate(tapdisk->control_dir, &tapdisk->minor);
 	if (!err && tapdisk->options.kernel_device)
-		err = minor_want_device(tapdisk->control_dir, tapdisk->minor);
+		err = minor_want_device(tapdisk->control_dir, tapdisk->minor, NULL);
 	if (err)
 		return start_failed(tapdisk, err, "a minor number", NULL);
 	err = tapdisk_server_attach(tapdisk->server, tapdisk->minor, &vbd);

@@ -120,6 +120,10 @@ int tap_ctl_open_ex(int id, int minor, const char *params, const struct tap_ctl_
 int tap_ctl_unpause_ex(int id, int minor, const char *params, const struct tap_ctl_opts *opts);
 int tap_ctl_close_ex(int id, int minor, int force, int timeout_ms);
 int tap_ctl_pause_ex(int id, int minor, int timeout_ms);
+/*
+ * *devname NULL: becomes the path of the marker or device, owned by the caller.  With device_mode
+ * it may name the device instead: a symbolic link of that name is there until the minor is free.
+ */
 int tap_ctl_create_ex(const char *params, const struct tap_ctl_opts *opts, pid_t *pid, int *minor,
 		      char **devname);
 int tap_ctl_destroy_ex(int id, int minor, int force, int timeout_ms);

@@ -103,6 +103,74 @@ START_TEST(no_number_is_given_twice)
 }
 END_TEST
 
+/* Where name leads, or "". */
+static const char *
+target_of(const char *name)
+{
+	static char target[128];
+	ssize_t length = readlink(name, target, sizeof(target) - 1);
+
+	target[length > 0 ? length : 0] = '\0';
+	return target;
+}
+
+START_TEST(a_device_has_another_name_for_as_long_as_its_number)
+{
+	char name[96], file[96];
+	int minor, fd;
+
+	snprintf(name, sizeof(name), "%s/a name", dir);
+	ck_assert_int_eq(minor_allocate(dir, &minor), 0);
+	ck_assert(!minor_wants_device(dir, minor));
+	ck_assert_int_eq(minor_want_device(dir, minor, NULL), 0);
+	ck_assert(minor_wants_device(dir, minor));
+	ck_assert_int_eq(minor_free(dir, minor), 0);
+
+	ck_assert_int_eq(minor_allocate(dir, &minor), 0);
+	ck_assert_int_eq(minor_want_device(dir, minor, name), 0);
+	ck_assert(minor_wants_device(dir, minor));
+	ck_assert_str_eq(target_of(name), MINOR_DEVICE_DIR "/tapdev0");
+	ck_assert_int_eq(minor_lock(dir, minor, &fd), 0);
+	ck_assert_int_eq(minor_free(dir, minor), -EAGAIN);
+	ck_assert_str_ne(target_of(name), "");
+	close(fd);
+	/* What a name of an earlier life has left is its own. */
+	ck_assert_int_eq(minor_want_device(dir, minor, name), 0);
+	ck_assert_int_eq(minor_free(dir, minor), 0);
+	ck_assert_str_eq(target_of(name), "");
+
+	/* Whoever has put something else there since keeps it. */
+	ck_assert_int_eq(minor_allocate(dir, &minor), 0);
+	ck_assert_int_eq(minor_want_device(dir, minor, name), 0);
+	ck_assert_int_eq(unlink(name), 0);
+	ck_assert_int_eq(symlink("/dev/null", name), 0);
+	ck_assert_int_eq(minor_free(dir, minor), 0);
+	ck_assert_str_eq(target_of(name), "/dev/null");
+	ck_assert_int_eq(unlink(name), 0);
+	snprintf(file, sizeof(file), "%s/tapdisk", dir);
+	ck_assert_int_eq(minor_allocate(dir, &minor), 0);
+	ck_assert_int_eq(minor_want_device(dir, minor, file), -EEXIST);
+	ck_assert(!minor_wants_device(dir, minor));
+}
+END_TEST
+
+START_TEST(names_of_devices_are_names)
+{
+	static const char *const wrong[] = { "", "a/b", "../x", "a\nb", "/tmp/a\nb" };
+	char longest[MINOR_NAME_MAX + 2];
+	size_t i;
+	int minor;
+
+	memset(longest, '/', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	ck_assert_int_eq(minor_allocate(dir, &minor), 0);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_int_eq(minor_want_device(dir, minor, wrong[i]), -EINVAL);
+	ck_assert_int_eq(minor_want_device(dir, minor, longest), -EINVAL);
+	ck_assert(!minor_wants_device(dir, minor));
+}
+END_TEST
+
 START_TEST(the_directory_is_private_or_refused)
 {
 	char path[128];
@@ -152,6 +220,8 @@ main(void)
 	tcase_add_test(tests, the_lowest_free_number_comes_first);
 	tcase_add_test(tests, a_number_in_use_is_not_given_back);
 	tcase_add_test(tests, no_number_is_given_twice);
+	tcase_add_test(tests, a_device_has_another_name_for_as_long_as_its_number);
+	tcase_add_test(tests, names_of_devices_are_names);
 	tcase_add_test(tests, the_directory_is_private_or_refused);
 	tcase_add_test(tests, the_environment_names_another_directory);
 	srunner_run_all(runner, CK_ENV);

@@ -76,14 +76,15 @@ make_name(struct kernel_device *device)
 {
 	AUTO_FREE char *name = minor_device(vbd_minor(device->vbd));
 	AUTO_FREE char *fresh = NULL;
+	int err;
 
 	if (!name || asprintf(&fresh, "%s.%d", name, (int)getpid()) < 0) {
 		fresh = NULL;
 		return -ENOMEM;
 	}
-	if ((mkdir("/dev/xen", 0755) && errno != EEXIST) ||
-	    (mkdir(MINOR_DEVICE_DIR, 0755) && errno != EEXIST))
-		return -errno;
+	err = minor_device_dir();
+	if (err)
+		return err;
 	if (symlink(device->node, fresh))
 		return -errno;
 	if (rename(fresh, name)) {
