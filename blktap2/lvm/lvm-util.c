@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lvm/lvm-util.h"
 
@@ -32,11 +34,13 @@ main(int argc, char **argv)
 {
 	struct reason why = { "" };
 	struct vg vg;
+	bool help;
 	int err;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: lvm-util <vgname>\n");
-		return EINVAL;
+	help = argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
+	if (help || argc != 2) {
+		fprintf(help ? stdout : stderr, "usage: lvm-util <vgname>\n");
+		return help ? 0 : EINVAL;
 	}
 	err = lvm_scan_vg(argv[1], &vg, &why);
 	if (err) {

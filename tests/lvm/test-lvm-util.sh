@@ -87,6 +87,11 @@ grep -qx 'usage: lvm-util <vgname>' "$tmp/err" || fail "no usage"
 expect_exit 22 lvm-util a b
 grep -qx 'usage: lvm-util <vgname>' "$tmp/err" || fail "no usage"
 
+for option in -h --help; do
+    expect_exit 0 lvm-util $option
+    grep -qx 'usage: lvm-util <vgname>' "$tmp/out" || fail "no usage for $option"
+done
+
 # ---- answers that make no sense ----
 good_vgs='vg 4194304 1 1 /dev/sda 1048576'
 good_lvs='lv 8388608 linear 1 0 8388608 /dev/sda(0)'
