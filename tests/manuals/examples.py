@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Run the examples of a manual page.
+"""Run the examples of a manual page, or of README.md.
 
     examples.py PAGE
 
@@ -18,6 +18,8 @@ before a display, say what else is to be known:
     .\\" configuration of xm  the same for xm
 
 Setups and checks find the programs of tests/manuals/host, which play what surrounds ours.
+
+In a document that is no page, a display is a block that is set in and begins with a command.
 """
 
 import ast
@@ -70,6 +72,13 @@ def displays(page: str) -> Iterator[Display]:
             elif line.startswith('.Dl '):
                 yield Display([plain(line)], notes)
                 notes = []
+
+
+def blocks(document: str) -> Iterator[Display]:
+    """The displays of a document."""
+    with open(document, encoding='utf-8') as text:
+        for block in re.findall(r'(?m)^    # .*\n(?:    .*\n)*', text.read()):
+            yield Display([line[4:] for line in block.splitlines()], [])
 
 
 class Examples:
@@ -191,7 +200,7 @@ class Examples:
 
 def main(page: str) -> None:
     examples = Examples()
-    for display in displays(page):
+    for display in blocks(page) if page.endswith('.md') else displays(page):
         examples.show(display)
     if not examples.count:
         sys.exit('no example can be run')

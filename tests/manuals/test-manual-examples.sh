@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# What the manual pages show in their examples works: each page's commands are run as they stand, with
-# the programs as they are installed.
+# What the manual pages and README.md show in their examples works: the commands are run as they stand,
+# with the programs as they are installed.
 . "${top_srcdir:=.}/tests/functions.sh"
 
 requires sh "$top_srcdir/tests/manuals/sandbox.sh" "$tmp/try" true
@@ -21,7 +21,7 @@ LVM_SYSTEM_DIR=/srv/lvm
 export PATH TAPDISK PYTHONPATH LVM_SYSTEM_DIR
 
 missing=
-for page in $(find "$tmp/root" -path '*/man/man*' -type f | sort); do
+for page in $(find "$tmp/root" -path '*/man/man*' -type f | sort) "$top_srcdir/README.md"; do
     status=0
     env -u BLKTAP_CONTROL_DIR LD_LIBRARY_PATH="$libs" sh "$top_srcdir/tests/manuals/sandbox.sh" "$tmp/${page##*/}" \
         "${PYTHON:-python3}" -B "$top_srcdir/tests/manuals/examples.py" "$page" >"$tmp/said" 2>&1 ||
