@@ -43,6 +43,16 @@ for target in "raw:$image" "tap:aio:$image" "tap2:tapdisk:aio:$image" "aio:aio:$
     wait_gone "$pid"
 done
 
+# A chain of images, whose path has blanks.
+vhd-util create -n "$tmp/the base.vhd" -s 4
+vhd-util snapshot -n "$tmp/the leaf.vhd" -p "$tmp/the base.vhd"
+device vbd3 1 51712 "vhd:$tmp/the leaf.vhd" w
+add_device
+tap-ctl list -p "$pid" | grep -qF "args=vhd:$tmp/the leaf.vhd" || fail "the chain is not served"
+remove_device
+wait_gone "$pid"
+nothing_left
+
 # The kind of a backend that only wants to be told, by the script's other name.
 device tap 1 51712 "tap:tapdisk:aio:$image" w
 "$top_srcdir/tools/hotplug/Linux/blktap" add || fail "blktap add"

@@ -102,7 +102,7 @@ class FakeTapdisk:
             for client in list(self.clients):
                 client.shutdown(socket.SHUT_RDWR)
 
-    def wait(self, condition, timeout=30):
+    def wait(self, condition, timeout=120):
         with self.lock:
             assert self.changed.wait_for(condition, timeout), 'waited in vain'
 

@@ -65,7 +65,7 @@ class Case(unittest.TestCase):
     def stop_tapback(self, sig=signal.SIGTERM):
         if self.tapback:
             self.tapback.send_signal(sig)
-            status = self.tapback.wait(30)
+            status = self.tapback.wait(120)
             self.tapback = None
             self.assertEqual(status, 0 if sig == signal.SIGTERM else -sig, self.log())
 

@@ -39,28 +39,23 @@ class Attach(Case):
         self.assert_connected(1)
 
     def test_every_order(self):
-        """Hotplug's nodes and the guest's states, interleaved in all ways."""
-        hotplug = [('b', 'pid', None), ('b', 'physical-device-path', None),
-                   ('b', 'hotplug-status', 'connected')]
-        guest = [('f', 'keys', None), ('f', 'state', 3)]
+        """Hotplug's nodes in any order, and interleaved with what the guest writes in all ways."""
+        nodes = {'pid': self.tapdisk.pid, 'hotplug-status': 'connected',
+                 'physical-device-path': '%s/nbd%d.3' % (self.run, self.tapdisk.pid)}
+        steps = [*nodes, 'keys', 'state']
+        orders = [order for order in itertools.permutations(steps)
+                  if order.index('keys') < order.index('state')]
         self.start_tapback()
-        orders = [order for order in set(itertools.permutations('bbbff'))]
         for domid, order in enumerate(orders, 1):
             self.add(domid)
             self.wait_state(domid, XVDA, 2)
-            script, frontend_steps = iter(hotplug), iter(guest)
-            for who in order:
-                if who == 'b':
-                    _, name, value = next(script)
-                    if name == 'physical-device-path':
-                        value = '%s/nbd%d.3' % (self.run, self.tapdisk.pid)
-                    self.xs.write('%s/%s' % (backend(domid), name), value or self.tapdisk.pid)
+            for step in order:
+                if step == 'keys':
+                    self.ring(domid, state=None)
+                elif step == 'state':
+                    self.guest(domid, state=3)
                 else:
-                    _, name, _ = next(frontend_steps)
-                    if name == 'keys':
-                        self.ring(domid, state=None)
-                    else:
-                        self.guest(domid, state=3)
+                    self.xs.write('%s/%s' % (backend(domid), step), nodes[step])
             self.wait_state(domid, XVDA, 4)
         self.assertEqual(self.tapdisk.calls.count(12), len(orders), 'one connect each')
         self.assertEqual(len(self.tapdisk.rings), len(orders))
@@ -149,6 +144,18 @@ class Attach(Case):
         self.ring(1, state=4)
         self.wait_state(1, XVDA, 4)
         self.assert_connected(1)
+
+    def test_many_guests(self):
+        """That are there when tapback starts."""
+        domids = range(1, 201)
+        for domid in domids:
+            self.xs.introduce(domid)
+            self.xs.write(frontend(domid) + '/state', 1)
+            self.xs.write_all(backend(domid), {'frontend': frontend(domid), 'frontend-id': domid,
+                                               'online': 1, 'state': 1})
+        self.start_tapback()
+        for domid in domids:
+            self.wait_state(domid, XVDA, 2)
 
     def test_resized(self):
         self.start_tapback()
@@ -250,6 +257,29 @@ class Close(Case):
         self.tapdisk.wait(lambda: not self.tapdisk.rings)
         self.barrier()
         self.assertIsNone(self.xs.get('/local/domain/0/backend/vbd3/1'))
+
+    def test_backend_removed_at_every_step(self):
+        """Whatever has been reached: nothing comes back, and no ring is left."""
+        steps = [lambda domid: self.add(domid),
+                 lambda domid: self.wait_state(domid, XVDA, 2),
+                 lambda domid: self.hotplug(domid),
+                 lambda domid: self.ring(domid),
+                 lambda domid: self.wait_state(domid, XVDA, 4),
+                 lambda domid: self.guest(domid, state=4),
+                 lambda domid: self.remove(domid),
+                 lambda domid: self.wait_state(domid, XVDA, 5),
+                 lambda domid: self.guest(domid, state=5),
+                 lambda domid: self.guest(domid, state=6),
+                 lambda domid: self.wait_state(domid, XVDA, 6)]
+        for domid in range(1, len(steps) + 1):
+            for step in steps[:domid]:
+                step(domid)
+            self.xs.rm(backend(domid))
+        self.barrier()
+        self.tapdisk.wait(lambda: not self.tapdisk.rings)
+        self.barrier()
+        for domid in range(1, len(steps) + 1):
+            self.assertIsNone(self.xs.get(backend(domid)), domid)
 
     def test_boot_loader(self):
         """1 3 4 5 6, then 1 3 4 again with another ring."""

@@ -256,6 +256,21 @@ class Tapdisk(Case):
         self.barrier()
         self.assertIsNone(self.node(1, 'state'))
 
+    def test_frontend_vanishes_while_connecting(self):
+        self.tapdisk.hold = {CONNECT}
+        self.add(1)
+        self.hotplug(1)
+        self.ring(1)
+        self.tapdisk.wait(lambda: self.tapdisk.held)
+        self.xs.rm(frontend(1))
+        self.barrier()
+        self.assertEqual(self.node(1, 'state'), '2', 'not before the memory is let go')
+        self.tapdisk.let_go()
+        self.wait_state(1, XVDA, 6)
+        self.assertEqual(self.tapdisk.rings, {})
+        self.assertTrue(self.tapdisk.forced)
+        self.assertIsNone(self.xs.get(frontend(1)))
+
     def test_connection_lost_while_disconnecting(self):
         """The device is not forgotten before its ring is known to be gone."""
         self.connect(1)
