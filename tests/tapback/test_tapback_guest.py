@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tapback between a guest and a real tapdisk2, whose Xen is made of files."""
+import json
 import os
 import re
 import signal
@@ -101,6 +102,32 @@ class RealTapdisk(Case):
         self.xs.rm(frontend(1))
         self.wait_state(1, XVDA, 6)
         self.assertEqual(reader.ask('read 8'), '0 shared')
+
+    def rings(self):
+        stats = self.tap_ctl('stats', '-p', str(self.pid), '-m', str(self.minor))
+        return json.loads(stats)['rings']
+
+    def test_removed_meanwhile(self):
+        """A ring whose device went while no tapback was there does not stay; the other does."""
+        leaving, staying = self.attach(1), self.attach(2)
+        self.assertEqual(leaving.ask('write 8 shared'), '0')
+        self.assertEqual(len(self.rings()), 2)
+        self.stop_tapback()
+        self.xs.rm(backend(1))
+        self.xs.rm(frontend(1))
+        self.start_tapback()
+        # Connected anew at once or after the old ring has gone: by then there is one of them.
+        again = self.attach(1)
+        self.assertEqual(again.ask('read 8'), '0 shared')
+        self.assertEqual(staying.ask('read 8'), '0 shared')
+        self.assertEqual(len(self.rings()), 2)
+        self.stop_tapback()
+        self.xs.rm(backend(1))
+        self.xs.rm(frontend(1))
+        self.start_tapback()
+        while len(self.rings()) == 2:
+            self.barrier()
+        self.assertEqual(staying.ask('read 8'), '0 shared')
 
     def test_tapdisk_killed(self):
         guest = self.attach(1)
