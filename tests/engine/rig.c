@@ -225,6 +225,38 @@ static const struct tap_disk big_ops = {
 	.td_queue_write = probe_write,
 };
 
+/* ---- the probe with holes -----------------------------------------------------------------------
+ */
+
+static int
+holes_open(td_driver_t *driver, const char *name, td_flag_t flags)
+{
+	driver->info.discard_granularity = DEFAULT_SECTOR_SIZE;
+	return probe_open(driver, name, flags);
+}
+
+static void
+holes_discard(td_driver_t *driver, td_request_t treq)
+{
+	(void)driver;
+	probe.discards++;
+	if (!probe.discard_err)
+		memset(probe.store + (treq.sec << SECTOR_SHIFT), 0,
+		       (size_t)treq.secs << SECTOR_SHIFT);
+	td_complete_request(treq, probe.discard_err);
+}
+
+static const struct tap_disk holes_ops = {
+	.disk_type = "holes",
+	.td_open = holes_open,
+	.td_close = probe_close,
+	.td_get_parent_id = probe_parent,
+	.td_validate_parent = probe_validate,
+	.td_queue_read = probe_read,
+	.td_queue_write = probe_write,
+	.td_queue_discard = holes_discard,
+};
+
 /* ---- a filter, and a child of a parent ----------------------------------------------------------
  */
 
@@ -299,13 +331,10 @@ static const struct tap_disk child_ops = {
 };
 
 static const struct tapdisk_type types[] = {
-	{ TYPE_PROBE, "probe", false, &probe_ops },
-	{ TYPE_FILTER, "filter", false, &filter_ops },
-	{ TYPE_SINGLE, "single", true, &probe_ops },
-	{ TYPE_CHILD, "child", false, &child_ops },
-	{ TYPE_UNBUILT, "unbuilt", false, NULL },
-	{ TYPE_BIG, "big", false, &big_ops },
-	{ 0, NULL, false, NULL },
+	{ TYPE_PROBE, "probe", false, &probe_ops },  { TYPE_FILTER, "filter", false, &filter_ops },
+	{ TYPE_SINGLE, "single", true, &probe_ops }, { TYPE_CHILD, "child", false, &child_ops },
+	{ TYPE_UNBUILT, "unbuilt", false, NULL },    { TYPE_BIG, "big", false, &big_ops },
+	{ TYPE_HOLES, "holes", false, &holes_ops },  { 0, NULL, false, NULL },
 };
 
 /* ---- the server ---------------------------------------------------------------------------------
@@ -316,6 +345,7 @@ rig_setup(struct rig *rig)
 {
 	struct tapdisk_config config = {
 		.types = types,
+		.shm_root = rig->shm_root,
 		.event = rig->event,
 		.opened = rig->opened,
 		.arg = rig->event_arg,

@@ -19,7 +19,7 @@ struct tapdisk_server;
 #define PROBE_HELD 1024
 
 /* Types of the rig. */
-enum { TYPE_PROBE, TYPE_FILTER, TYPE_SINGLE, TYPE_CHILD, TYPE_UNBUILT, TYPE_BIG };
+enum { TYPE_PROBE, TYPE_FILTER, TYPE_SINGLE, TYPE_CHILD, TYPE_UNBUILT, TYPE_BIG, TYPE_HOLES };
 
 /*
  * What the probe driver is told, and what it saw.  One per process: each test runs in a process of
@@ -40,12 +40,13 @@ struct probe {
 	int close_err;
 	int flush_err;
 	int zeroes_err;
+	int discard_err;    /* of TYPE_HOLES */
 	bool works;         /* it is busy, and must not be closed */
 	int gate;           /* a descriptor from which a byte comes before it closes; 0: none */
 	const char *parent; /* of TYPE_CHILD */
 	uint64_t parent_sectors; /* size of a probe that is opened as a parent; 0: the same */
 
-	int opens, closes, reads, writes, flushes, zeroes;
+	int opens, closes, reads, writes, flushes, zeroes, discards;
 	size_t key_len; /* of the last that was opened */
 	int largest;    /* sectors in one part */
 	td_request_t held[PROBE_HELD];
@@ -63,6 +64,7 @@ struct rig {
 	struct vbd *vbd;
 	int minor;
 	char dir[64];
+	const char *shm_root; /* set before rig_setup; NULL: where everybody's is */
 	/* Set before rig_setup: told of what the server tells.  May be NULL. */
 	void (*event)(void *arg, struct vbd *vbd, const char *kind);
 	int (*opened)(void *arg, struct vbd *vbd, const char **why);

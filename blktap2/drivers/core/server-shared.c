@@ -124,6 +124,12 @@ tapdisk_server_log(struct tapdisk_server *server)
 	return server->config.log;
 }
 
+struct shm_stats *
+tapdisk_server_shm(struct tapdisk_server *server)
+{
+	return server->shm;
+}
+
 const char *
 tapdisk_server_control_dir(const struct tapdisk_server *server)
 {

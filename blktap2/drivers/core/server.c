@@ -18,6 +18,7 @@
 #include "drivers/core/vbd-internal.h"
 
 #define SERVER_MAX_VBDS 1024
+#define SHM_ROOT "/dev/shm"
 #define SERVER_BUFFERS (256u << 20) /* bytes handed out at a time */
 
 /* ---- leaving ----------------------------------------------------------------------------------
@@ -200,7 +201,8 @@ tapdisk_server_new(struct tapdisk_server **out, const struct tapdisk_config *con
 		goto fail;
 	if (config->control_dir) {
 		server->control_dir = strdup(config->control_dir);
-		server->shm = shm_stats_new(config->log);
+		server->shm =
+			shm_stats_new(config->shm_root ? config->shm_root : SHM_ROOT, config->log);
 		if (!server->control_dir)
 			goto fail;
 	}

@@ -12,6 +12,7 @@
 
 struct loop;
 struct buffers;
+struct shm_stats;
 struct tlog;
 struct vbd;
 struct tapdisk_server;
@@ -27,6 +28,7 @@ struct tapdisk_type {
 struct tapdisk_config {
 	const char *io_engine;            /* NULL: the best one */
 	const char *control_dir;          /* absolute; NULL: nobody else is to see the disks */
+	const char *shm_root;             /* of statistics; borrowed; NULL: /dev/shm */
 	const struct tapdisk_type *types; /* ended by a NULL handle; borrowed */
 	struct tlog *log;                 /* borrowed */
 	unsigned idle_timeout_s; /* leave when no disk was attached for so long; 0: never */
@@ -49,6 +51,7 @@ void tapdisk_server_free(struct tapdisk_server *server);
 struct loop *tapdisk_server_loop(struct tapdisk_server *server);
 struct buffers *tapdisk_server_buffers(struct tapdisk_server *server);
 struct tlog *tapdisk_server_log(struct tapdisk_server *server);
+struct shm_stats *tapdisk_server_shm(struct tapdisk_server *server); /* NULL: no statistics pages */
 const char *tapdisk_server_control_dir(const struct tapdisk_server *server);
 void *tapdisk_server_arg(const struct tapdisk_server *server); /* config.arg */
 

@@ -162,7 +162,7 @@ struct json_object *
 vbd_stats(struct vbd *vbd)
 {
 	struct json_object *object = json_object_new_object();
-	const struct vbd_counters *counters = &vbd->counters;
+	const struct shm_counters *counters = &vbd->tally.counters;
 	struct json_object *first, *rings = rings_stats(vbd, &first);
 	struct vbd_source *source;
 
@@ -181,9 +181,9 @@ vbd_stats(struct vbd *vbd)
 		json_object_new_string(vbd->flags & TD_OPEN_NO_O_DIRECT ? "true" : "false"));
 	add_number(object, "state", vbd->state);
 	json_object_object_add(object, "rings", rings);
-	add_number(object, "retries", counters->retries);
+	add_number(object, "retries", vbd->counters.retries);
 	add_number(object, "errors", counters->errors);
-	add_number(object, "timeouts", counters->timeouts);
+	add_number(object, "timeouts", vbd->counters.timeouts);
 	TAILQ_FOREACH(source, &vbd->sources, link)
 	if (source->ops->stats)
 		source->ops->stats(source, object);

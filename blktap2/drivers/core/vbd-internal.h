@@ -15,6 +15,7 @@
 #include "drivers/core/chain.h"
 #include "drivers/core/loop.h"
 #include "drivers/core/server.h"
+#include "drivers/core/shm-stats.h"
 #include "drivers/core/tlog.h"
 #include "drivers/core/vbd.h"
 
@@ -85,16 +86,10 @@ struct vbd_operation {
 	struct vbd_request flush;
 };
 
-/* What a VBD has done since it was attached. */
+/* What a VBD has done since it was attached, besides what its page tells. */
 struct vbd_counters {
-	uint64_t reqs[2];    /* submitted: reads, writes */
-	uint64_t done[2];    /* completed */
-	uint64_t sectors[2]; /* completed well */
-	uint64_t usecs[2];
-	uint64_t errors;
 	uint64_t retries;
 	uint64_t timeouts;
-	uint64_t busy; /* answers "no resources" */
 };
 
 struct vbd {
@@ -141,7 +136,7 @@ struct vbd {
 	struct loop_timer
 		op_timer; /* the bound of draining; the pause before an open is tried again */
 	struct vbd_counters counters;
-	struct shm_page *page; /* owned; NULL: none */
+	struct shm_tally tally;
 };
 
 /* The chain belongs to a worker while it is being closed. */

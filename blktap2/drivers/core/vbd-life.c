@@ -11,6 +11,7 @@
  * turn, never from inside a driver's callback: the driver may be gone after it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -657,6 +658,7 @@ int
 vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **out)
 {
 	struct vbd *vbd = calloc(1, sizeof(*vbd));
+	char page[32];
 
 	if (!vbd)
 		return -ENOMEM;
@@ -669,7 +671,8 @@ vbd_new(struct tapdisk_server *server, int minor, int marker_fd, struct vbd **ou
 	vbd->op_timer.arg = vbd;
 	TAILQ_INIT(&vbd->sources);
 	vbd_requests_init(vbd, drained);
-	vbd->page = shm_page_new(server->shm, "vdi", minor);
+	snprintf(page, sizeof(page), "vdi-%d", minor);
+	vbd->tally.page = shm_page_new(server->shm, page);
 	*out = vbd;
 	return 0;
 }
@@ -683,7 +686,7 @@ vbd_free(struct vbd *vbd)
 	loop_timer_cancel(vbd->server->loop, &vbd->op_timer);
 	vbd_requests_free(vbd);
 	forget_key(vbd);
-	shm_page_free(vbd->page);
+	shm_page_free(vbd->tally.page);
 	forget_names(vbd);
 	if (vbd->marker_fd >= 0)
 		close(vbd->marker_fd);

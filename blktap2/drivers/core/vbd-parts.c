@@ -38,7 +38,7 @@ vbd_retry_later(struct vbd *vbd, const td_request_t *treq, int res)
 	part->treq = *treq;
 	part->due = 0;
 	if (res == -EBUSY) {
-		vbd->counters.busy++;
+		vbd->tally.counters.busy++;
 		/* Without a request in the driver's hands no completion would wake us. */
 		if (!loop_timer_is_set(&vbd->busy))
 			loop_timer_set(vbd->server->loop, &vbd->busy, VBD_BUSY_MS);

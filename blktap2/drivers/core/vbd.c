@@ -75,18 +75,29 @@ give_slot(struct vbd *vbd, struct vbd_request *req)
  */
 
 static void
-count_end(struct vbd *vbd, const struct vbd_request *req)
+count_begin(struct vbd *vbd, const struct vbd_request *req)
 {
-	int way = req->op == TD_OP_WRITE;
+	shm_tally_begin(&vbd->tally, req->op);
+	if (req->tally)
+		shm_tally_begin(req->tally, req->op);
+}
 
-	if (req->err && req->err != -EOPNOTSUPP)
-		vbd->counters.errors++;
-	if (req->op != TD_OP_READ && req->op != TD_OP_WRITE)
-		return;
-	vbd->counters.done[way]++;
-	vbd->counters.usecs[way] += loop_now(vbd->server->loop) - req->submitted;
-	if (!req->err)
-		vbd->counters.sectors[way] += req->sectors;
+static void
+count_end(struct vbd *vbd, const struct vbd_request *req, int err)
+{
+	uint64_t usecs = loop_now(vbd->server->loop) - req->submitted;
+
+	shm_tally_end(&vbd->tally, req->op, req->sectors, usecs, err);
+	if (req->tally)
+		shm_tally_end(req->tally, req->op, req->sectors, usecs, err);
+}
+
+/* No driver has seen it. */
+static void
+end_unserved(struct vbd *vbd, struct vbd_request *req, int err)
+{
+	count_end(vbd, req, err);
+	req->done(req, err);
 }
 
 static void
@@ -97,8 +108,7 @@ finish(struct vbd *vbd, struct vbd_request *req)
 	vbd->in_flight_count--;
 	if (req->op == TD_OP_BLOCK_STATUS && req->extents)
 		vbd_extents_sort(req->extents);
-	count_end(vbd, req);
-	shm_page_update(vbd->page, &vbd->counters);
+	count_end(vbd, req, req->err);
 	req->done(req, req->err);
 	if (!vbd->in_flight_count)
 		vbd->drained(vbd);
@@ -270,7 +280,7 @@ vbd_start(struct vbd *vbd, struct vbd_request *req)
 	int err = take_slot(vbd, req);
 
 	if (err) {
-		req->done(req, err);
+		end_unserved(vbd, req, err);
 		return;
 	}
 	TAILQ_INSERT_TAIL(&vbd->in_flight, req, link);
@@ -344,15 +354,13 @@ vbd_submit(struct vbd *vbd, struct vbd_request *req)
 	req->err = 0;
 	req->retries = 0;
 	req->state = REQUEST_NEW;
-	if (err) {
-		vbd->counters.errors++;
-		req->done(req, err);
-		return;
-	}
 	req->submitted = loop_now(vbd->server->loop);
 	req->deadline = req->submitted + (uint64_t)vbd->timeout_s * 1000000;
-	if (req->op == TD_OP_READ || req->op == TD_OP_WRITE)
-		vbd->counters.reqs[req->op == TD_OP_WRITE]++;
+	count_begin(vbd, req);
+	if (err) {
+		end_unserved(vbd, req, err);
+		return;
+	}
 	if (must_wait(vbd)) {
 		TAILQ_INSERT_TAIL(&vbd->waiting, req, link);
 		if (!loop_timer_is_set(&vbd->tick))
@@ -380,7 +388,7 @@ vbd_fail_waiting(struct vbd *vbd, int err)
 
 	while ((req = TAILQ_FIRST(&vbd->waiting))) {
 		TAILQ_REMOVE(&vbd->waiting, req, link);
-		req->done(req, err);
+		end_unserved(vbd, req, err);
 	}
 }
 
@@ -424,7 +432,7 @@ expire_waiting(struct vbd *vbd, uint64_t now)
 			continue;
 		TAILQ_REMOVE(&vbd->waiting, req, link);
 		vbd->counters.timeouts++;
-		req->done(req, -ETIMEDOUT);
+		end_unserved(vbd, req, -ETIMEDOUT);
 	}
 }
 

@@ -18,6 +18,7 @@
 struct vbd;
 struct tapdisk_server;
 struct json_object;
+struct shm_tally;
 
 #define VBD_MAX_MINOR 16383
 
@@ -60,6 +61,7 @@ struct vbd_request {
 	 */
 	void (*expired)(struct vbd_request *req);
 	void *arg;
+	struct shm_tally *tally; /* the asker's own statistics: counted there, too; NULL: none */
 
 	/* The vbd's. */
 	struct vbd *vbd;
