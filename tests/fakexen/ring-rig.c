@@ -16,10 +16,11 @@ ring_setup(struct ring_rig *rig)
 {
 	uint32_t first, i;
 
-	rig_setup(&rig->engine);
-	ck_assert_int_eq(rig_open(&rig->engine, "probe:x", 0), 0);
 	snprintf(rig->dir, sizeof(rig->dir), "/tmp/fakexen.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
+	rig->engine.shm_root = rig->dir;
+	rig_setup(&rig->engine);
+	ck_assert_int_eq(rig_open(&rig->engine, "probe:x", 0), 0);
 	ck_assert_int_eq(setenv("FAKEXEN_DIR", rig->dir, 1), 0);
 	snprintf(rig->monitor, sizeof(rig->monitor), "%s/monitor", rig->dir);
 	ck_assert_int_eq(blkif_new(&rig->blkif, rig->engine.server, rig->monitor), 0);
@@ -82,12 +83,14 @@ connect_rings(struct ring_rig *rig, struct blkif_config *config)
 				     queue->req_prod + rig->producer_ahead);
 		queues[i] = (struct blkif_queue_config){
 			.order = queue->order,
-			.port = rig->bad_port ? WORLD_PORTS + 1 : queue->port,
+			.port = queue->port,
 			.grefs = queue->grefs,
 		};
-		if (rig->bad_gref)
-			queue->grefs[0] = WORLD_GRANTS - 1;
 	}
+	if (rig->bad_port)
+		queues[i - 1].port = WORLD_PORTS + 1;
+	if (rig->bad_gref)
+		rig->queues[i - 1].grefs[0] = WORLD_GRANTS - 1;
 	return blkif_connect(rig->blkif, rig->engine.vbd, config, &why);
 }
 
@@ -103,6 +106,7 @@ ring_connect(struct ring_rig *rig, const struct ring_form *form)
 	config.read_only = form->read_only;
 	config.no_discard = form->no_discard;
 	config.offers = form->offers;
+	config.indirect_max = form->indirect_max;
 	config.poll_us = form->poll_us;
 	config.poll_idle = form->poll_idle;
 	rig->queue_count = form->queues ? form->queues : 1;
@@ -115,13 +119,16 @@ ring_connect(struct ring_rig *rig, const struct ring_form *form)
 int
 ring_reconnect(struct ring_rig *rig)
 {
-	struct front_queue *queue = &rig->queues[0];
+	struct world_events *events = &rig->guest.events;
 	struct blkif_config config = {
-		.proto = queue->is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64,
+		.proto = rig->queues[0].is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64,
 	};
+	unsigned i;
 
-	world_unbind(&rig->guest.events, queue->port);
-	queue->port = (uint32_t)world_listen(&rig->guest.events, rig->guest.backend);
+	for (i = 0; i < rig->queue_count; i++) {
+		world_unbind(events, rig->queues[i].port);
+		rig->queues[i].port = (uint32_t)world_listen(events, rig->guest.backend);
+	}
 	return connect_rings(rig, &config);
 }
 
@@ -141,17 +148,8 @@ ring_state_of(struct ring_rig *rig)
 	return state;
 }
 
-int
-ring_remove_domain(const struct ring_rig *rig, uint32_t domid)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/domain.%u", rig->dir, domid);
-	return unlink(path);
-}
-
-static void
-gone(void *arg)
+void
+ring_flag(void *arg)
 {
 	*(bool *)arg = true;
 }
@@ -160,12 +158,61 @@ int
 ring_disconnect(struct ring_rig *rig, bool force)
 {
 	bool is_gone = false;
-	int err = blkif_disconnect(rig->blkif, RING_DOMID, RING_DEVID, force, gone, &is_gone);
+	int err = blkif_disconnect(rig->blkif, RING_DOMID, RING_DEVID, force, ring_flag, &is_gone);
 
 	if (!err)
 		rig_until(&rig->engine, &is_gone);
 	return err;
 }
+
+/* ---- a second guest ---- */
+
+void
+ring_other_open(struct ring_rig *rig, struct ring_other *other, bool is_32)
+{
+	uint32_t first;
+
+	ck_assert_int_eq(guest_open(&other->guest, rig->dir, RING_OTHER_DOMID, 16), 0);
+	front_queue_init(&other->queue, &other->guest, is_32, 0, 0);
+	guest_pages(&other->guest, 1, &first);
+	other->gref = guest_grant(&other->guest, first, false);
+}
+
+int
+ring_other_connect(struct ring_rig *rig, struct ring_other *other, bool read_only)
+{
+	struct blkif_queue_config queue = { 0, other->queue.port, other->queue.grefs };
+	struct blkif_config config = {
+		.domid = RING_OTHER_DOMID,
+		.devid = RING_DEVID,
+		.proto = other->queue.is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64,
+		.read_only = read_only,
+		.queue_count = 1,
+		.queues = &queue,
+	};
+	const char *why;
+
+	return blkif_connect(rig->blkif, rig->engine.vbd, &config, &why);
+}
+
+int
+ring_other_disconnect(struct ring_rig *rig)
+{
+	return blkif_disconnect(rig->blkif, RING_OTHER_DOMID, RING_DEVID, false, NULL, NULL);
+}
+
+void
+ring_other_close(struct ring_rig *rig, struct ring_other *other)
+{
+	char domain[32];
+
+	ck_assert_uint_eq(guest_mapped(&other->guest), 0);
+	guest_close(&other->guest);
+	snprintf(domain, sizeof(domain), "domain.%d", RING_OTHER_DOMID);
+	remove_file(rig, domain);
+}
+
+/* ---- requests ---- */
 
 struct front_segment
 ring_segment(const struct ring_rig *rig, unsigned page, unsigned first, unsigned last)
@@ -192,6 +239,32 @@ ring_turn(struct ring_rig *rig)
 
 	for (i = 0; i < 20; i++)
 		rig_turn(&rig->engine);
+}
+
+int
+ring_indirect(struct ring_rig *rig, uint8_t op, uint64_t sector, unsigned pages)
+{
+	struct front_segment segments[256];
+	struct front_response response;
+	unsigned i;
+
+	for (i = 0; i < pages; i++)
+		segments[i] = ring_segment(rig, i, 0, 7);
+	front_indirect(&rig->queues[0], op, 78, sector, segments, pages, rig->page, rig->page_gref);
+	response = ring_wait(rig, 0);
+	ck_assert_uint_eq(response.id, 78);
+	ck_assert_uint_eq(response.op, op); /* not 6: what it carries is told */
+	return response.status;
+}
+
+void
+ring_fill(void *at, size_t bytes, unsigned seed)
+{
+	uint8_t *byte = at;
+	size_t i;
+
+	for (i = 0; i < bytes; i++)
+		byte[i] = (uint8_t)(seed + i * 7 + i / 512 * 13);
 }
 
 int

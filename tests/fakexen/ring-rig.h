@@ -27,7 +27,7 @@ struct ring_rig {
 	uint32_t page_gref;                         /* ... and its grant */
 	uint32_t first_ring_page, first_ring_grant; /* what was not handed out by then */
 
-	/* Faults of the next ring that is connected. */
+	/* Faults of the next ring that is connected: of its last queue. */
 	uint32_t producer_ahead;
 	bool bad_gref, bad_port;
 };
@@ -39,17 +39,34 @@ struct ring_form {
 	uint32_t start;
 	bool read_only, no_discard;
 	uint64_t offers;
+	unsigned indirect_max;
 	uint32_t poll_us, poll_idle;
 };
+
+/* A second guest of the same disk, with one page of data. */
+struct ring_other {
+	struct guest guest;
+	struct front_queue queue;
+	uint32_t gref;
+};
+
+#define RING_OTHER_DOMID 6
 
 void ring_setup(struct ring_rig *rig); /* the disk is open, no ring is connected */
 void ring_teardown(struct ring_rig *rig);
 
 int ring_connect(struct ring_rig *rig, const struct ring_form *form);
-int ring_reconnect(struct ring_rig *rig);     /* the same ring as it is, at another port */
-unsigned ring_state_of(struct ring_rig *rig); /* BLKIF_*; 0: there is none */
-int ring_remove_domain(const struct ring_rig *rig, uint32_t domid); /* its file */
+int ring_reconnect(struct ring_rig *rig);              /* the same ring as it is, at other ports */
+unsigned ring_state_of(struct ring_rig *rig);          /* BLKIF_*; 0: there is none */
 int ring_disconnect(struct ring_rig *rig, bool force); /* and wait until it is unmapped */
+
+/* A callback: sets the bool at arg. */
+void ring_flag(void *arg);
+
+void ring_other_open(struct ring_rig *rig, struct ring_other *other, bool is_32);
+int ring_other_connect(struct ring_rig *rig, struct ring_other *other, bool read_only);
+int ring_other_disconnect(struct ring_rig *rig); /* nothing of it may be in flight */
+void ring_other_close(struct ring_rig *rig, struct ring_other *other);
 
 /* A segment of page number page of the data. */
 struct front_segment ring_segment(const struct ring_rig *rig, unsigned page, unsigned first,
@@ -61,6 +78,12 @@ void ring_turn(struct ring_rig *rig); /* until nothing happens any more on the s
 
 /* A request of whole pages of the data, from the first one on: its status. */
 int ring_do(struct ring_rig *rig, uint8_t op, uint64_t sector, unsigned pages);
+
+/* The same with up to 256 of them, as an indirect request. */
+int ring_indirect(struct ring_rig *rig, uint8_t op, uint64_t sector, unsigned pages);
+
+/* Bytes that differ from place to place, and from seed to seed. */
+void ring_fill(void *at, size_t bytes, unsigned seed);
 
 int ring_run(Suite *suite);
 

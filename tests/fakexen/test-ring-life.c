@@ -187,12 +187,6 @@ START_TEST(a_ring_comes_and_goes_while_the_disk_is_paused)
 }
 END_TEST
 
-static void
-gone(void *arg)
-{
-	*(bool *)arg = true;
-}
-
 START_TEST(a_disconnect_waits_for_what_is_in_flight)
 {
 	bool is_gone = false;
@@ -203,7 +197,7 @@ START_TEST(a_disconnect_waits_for_what_is_in_flight)
 	ask(0, READ, 1, 0, 0);
 	ask(0, WRITE, 2, 8, 1);
 	ring_turn(&rig);
-	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &is_gone);
+	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &is_gone);
 	ck_assert_int_eq(err, 0);
 	ring_turn(&rig);
 	ck_assert(!is_gone);
@@ -228,7 +222,7 @@ START_TEST(a_barrier_under_way_is_awaited)
 	ask(0, BARRIER, 1, 0, 0);
 	ring_turn(&rig);
 	ck_assert_int_eq(probe.held_count, 1);
-	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &is_gone);
+	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &is_gone);
 	ck_assert_int_eq(err, 0);
 	ring_turn(&rig);
 	ck_assert(!is_gone);
@@ -253,7 +247,7 @@ START_TEST(by_force_memory_is_let_go_at_once)
 	ask(0, WRITE, 2, 8, 1);
 	ring_turn(&rig);
 	memset(rig.data, 0x77, 4096);
-	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, true, gone, &is_gone);
+	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, true, ring_flag, &is_gone);
 	ck_assert_int_eq(err, 0);
 	ck_assert(is_gone);
 	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
@@ -271,13 +265,14 @@ START_TEST(force_helps_who_waits_for_a_disk_that_hangs)
 	probe.hold = true;
 	ask(0, READ, 1, 0, 0);
 	ring_turn(&rig);
-	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &soft),
-			 0);
-	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, gone, &again),
-			 -EBUSY);
+	ck_assert_int_eq(
+		blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &soft), 0);
+	ck_assert_int_eq(
+		blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &again),
+		-EBUSY);
 	ck_assert(!soft);
-	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, true, gone, &forced),
-			 0);
+	ck_assert_int_eq(
+		blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, true, ring_flag, &forced), 0);
 	ck_assert(soft);
 	ck_assert(forced);
 	ck_assert(!again);

@@ -46,6 +46,7 @@ free_device(struct blkif_device *device)
 
 	for (i = 0; i < device->config.queue_count; i++)
 		blkif_queue_free(&device->queues[i]);
+	blkif_pages_free(device->pages);
 	if (device->is_source) {
 		vbd_source_del(&device->source);
 		TAILQ_REMOVE(&blkif->devices, device, link);
@@ -84,6 +85,7 @@ blkif_device_disconnect(struct blkif_device *device, bool force)
 {
 	unsigned i;
 
+	blkif_pages_hide(device->pages);
 	for (i = 0; i < device->config.queue_count; i++)
 		blkif_queue_unbind(&device->queues[i]);
 	/* What was taken from a broken ring is not answered there. */
@@ -299,10 +301,12 @@ blkif_device_new(struct blkif *blkif, struct vbd *vbd, const struct blkif_config
 		return err;
 	}
 	keep_grants(device);
+	device->pages = blkif_pages_new(device);
 	device->is_source = true;
 	vbd_source_add(vbd, &device->source);
 	TAILQ_INSERT_TAIL(&blkif->devices, device, link);
 	blkif->device_count++;
+	blkif_tell_later(blkif);
 	/* The guest may have asked before we could be told. */
 	for (i = 0; i < config->queue_count; i++)
 		blkif_queue_greet(&device->queues[i]);

@@ -9,7 +9,8 @@
  *   blkif-barrier.c    ... that others have to wait for
  *   blkif-copy.c       data between guests and our buffers, all of a turn in one call
  *   blkif-persistent.c grants that stay mapped
- *   blkif-stats.c      what is told about them
+ *   blkif-stats.c      what is counted and told about them
+ *   blkif-pages.c      ... in shared memory
  *   blkif-ring.c, blkif-wire.c   the shared memory itself
  *
  * In the language of the control side a ring is a (domid, devid), which is a device here; it has
@@ -29,6 +30,7 @@
 #include <sys/queue.h>
 
 #include "drivers/core/loop.h"
+#include "drivers/core/shm-stats.h"
 #include "drivers/core/tlog.h"
 #include "drivers/core/vbd.h"
 #include "drivers/frontend/blkif-ring.h"
@@ -37,6 +39,7 @@
 #include "drivers/frontend/cpu-idle.h"
 #include "drivers/frontend/xen-grants.h"
 
+struct blkif_pages;
 struct buffers;
 struct json_object;
 struct xen_events;
@@ -58,7 +61,8 @@ struct blkif_slot {
 	struct blkif_request request;
 	struct vbd_request vreq;
 	struct iovec iov;
-	uint64_t bytes; /* of data */
+	uint64_t taken; /* loop microseconds */
+	uint64_t bytes; /* of data, or to be discarded */
 	char *data;     /* from the pool, or NULL */
 	char *page;     /* the copy of the indirect page, from the pool, or NULL */
 
@@ -102,6 +106,9 @@ struct blkif_counters {
 	uint64_t bad_requests; /* that could not be served as they were */
 	uint64_t bad_copies;
 	uint64_t disk_errors;
+	uint64_t discards, flushes;
+	uint64_t usecs_max[2];  /* of a read, of a write */
+	struct shm_counters io; /* with barriers among the writes */
 };
 
 struct blkif_device {
@@ -124,6 +131,7 @@ struct blkif_device {
 	void (*gone)(void *arg);
 	void *gone_arg;
 	struct blkif_counters counters;
+	struct blkif_pages *pages; /* NULL: nothing is shown */
 	struct tlog_limit limit;
 	struct blkif_queue queues[];
 };
@@ -144,6 +152,7 @@ struct blkif {
 	struct blkif_slots copies; /* to be made at the end of this turn */
 	struct loop_task task;
 	struct loop_timer hunger; /* to ask for memory again */
+	struct loop_timer tell;   /* to show again how the rings stand */
 	struct cpu_idle cpu;
 	unsigned turn; /* changes with each run of the task */
 	xen_copy_t copy[BLKIF_COPIES_MAX];
@@ -154,6 +163,9 @@ void blkif_touch(struct blkif_queue *queue);
 
 /* Some slot waits for memory: ask again by and by. */
 void blkif_starve(struct blkif *blkif);
+
+/* There is a ring: show from time to time how it stands. */
+void blkif_tell_later(struct blkif *blkif);
 
 /* ---- devices ---- */
 
@@ -170,12 +182,29 @@ void blkif_device_fail(struct blkif_device *device, const char *why);
 /* A slot was given back: whoever waits for the last one goes on.  The device may be gone then. */
 void blkif_device_settle(struct blkif_device *device);
 
-/* For the vbd's statistics: see struct vbd_source_ops. */
-struct json_object *blkif_device_stats(struct vbd_source *source, bool *connected);
-
 int blkif_device_new(struct blkif *blkif, struct vbd *vbd, const struct blkif_config *config,
 		     const char **why);
 void blkif_device_disconnect(struct blkif_device *device, bool force);
+
+/* ---- statistics ---- */
+
+/* For the vbd's statistics: see struct vbd_source_ops. */
+struct json_object *blkif_device_stats(struct vbd_source *source, bool *connected);
+
+/* The slot's request was taken; it is answered with BLKIF_RSP_*. */
+void blkif_count_begin(struct blkif_slot *slot);
+void blkif_count_end(struct blkif_slot *slot, int status);
+
+/* Pages for monitors, of a device whose queues are connected.  NULL: there are none. */
+struct blkif_pages *blkif_pages_new(const struct blkif_device *device);
+void blkif_pages_update(struct blkif_pages *pages, const struct blkif_counters *counters);
+
+/* Show how the rings, which are mapped, stand. */
+void blkif_pages_tell(struct blkif_pages *pages, const struct blkif_device *device);
+
+/* The guest's ring has gone: another may take the names.  May be updated still. */
+void blkif_pages_hide(struct blkif_pages *pages);
+void blkif_pages_free(struct blkif_pages *pages);
 
 /* ---- queues ---- */
 

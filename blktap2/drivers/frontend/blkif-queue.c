@@ -29,7 +29,6 @@ take_one(struct blkif_queue *queue)
 	blkif_ring_take(&queue->ring, raw);
 	blkif_decode(&slot->request, queue->ring.layout, raw);
 	queue->device->in_flight++;
-	queue->device->counters.requests++;
 	blkif_request_start(slot);
 }
 
@@ -117,7 +116,10 @@ sleep_on(struct blkif_queue *queue)
 void
 blkif_queue_turn(struct blkif_queue *queue)
 {
+	struct blkif_device *device = queue->device;
+
 	blkif_request_feed(queue);
+	blkif_pages_update(device->pages, &device->counters);
 	blkif_queue_publish(queue);
 	/* Whatever keeps us from taking more touches the queue again when it is over. */
 	if (may_take(queue) && (drain(queue) || is_polling(queue) || !sleep_on(queue)))

@@ -57,6 +57,7 @@ begin_fed(struct blkif_slot *slot, void (*begin)(struct blkif_slot *))
 		return;
 	}
 	slot->begin = begin;
+	queue->device->counters.io.busy++;
 	STAILQ_INSERT_TAIL(&queue->hungry, slot, link);
 	blkif_starve(queue->device->blkif);
 }
@@ -99,7 +100,7 @@ answer(struct blkif_slot *slot, int status)
 	/* Guests compare: an indirect request is answered as the read or write that it is. */
 	blkif_ring_respond(&queue->ring, slot->request.id, blkif_effective_op(&slot->request),
 			   status);
-	device->counters.responses++;
+	blkif_count_end(slot, status);
 	blkif_touch(queue);
 }
 
@@ -354,6 +355,8 @@ blkif_request_start(struct blkif_slot *slot)
 	int status = blkif_check(&slot->request, &limits);
 
 	slot->answered = false;
+	slot->bytes = 0;
+	blkif_count_begin(slot);
 	if (status != BLKIF_RSP_OKAY)
 		refuse(slot, status);
 	else

@@ -121,3 +121,12 @@ blkif_ring_publish(struct blkif_ring *ring)
 	atomic_thread_fence(memory_order_seq_cst);
 	return blkif_ring_passes(old, ring->rsp_prod, load(ring, RSP_EVENT));
 }
+
+void
+blkif_ring_look(const struct blkif_ring *ring, struct blkif_ring_words *words)
+{
+	words->req_prod = load(ring, REQ_PROD);
+	words->req_event = load(ring, REQ_EVENT);
+	words->rsp_prod = load(ring, RSP_PROD);
+	words->rsp_event = load(ring, RSP_EVENT);
+}

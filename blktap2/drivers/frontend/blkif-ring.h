@@ -23,6 +23,11 @@ struct blkif_ring {
 	uint32_t rsp_prod; /* ... and published */
 };
 
+/* The counters in the shared page, as they are at some moment. */
+struct blkif_ring_words {
+	uint32_t req_prod, req_event, rsp_prod, rsp_event;
+};
+
 /* Slots of a ring of 1 << order pages. */
 uint32_t blkif_ring_slots(const struct blkif_layout *layout, unsigned order);
 
@@ -47,6 +52,9 @@ void blkif_ring_respond(struct blkif_ring *ring, uint64_t id, uint8_t op, int st
 
 /* Publish the responses.  Does the guest want to be notified? */
 bool blkif_ring_publish(struct blkif_ring *ring);
+
+/* What stands in the shared page: to be shown, and never to be believed. */
+void blkif_ring_look(const struct blkif_ring *ring, struct blkif_ring_words *words);
 
 /* Is it time to notify, when a counter went from old to now, somebody having asked for event? */
 static inline bool

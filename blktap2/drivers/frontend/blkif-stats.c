@@ -1,8 +1,67 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is told about the rings of a disk. */
+/* What is counted about the rings of a disk, and told. */
 #include <json.h>
 
 #include "drivers/frontend/blkif-internal.h"
+
+/* ---- counting ---- */
+
+/* Reads and writes are told apart by 0 and 1; anything else is NEITHER. */
+#define NEITHER 2
+
+static int
+way_of(const struct blkif_slot *slot)
+{
+	switch (blkif_effective_op(&slot->request)) {
+	case BLKIF_OP_READ:
+		return 0;
+	case BLKIF_OP_WRITE:
+	case BLKIF_OP_WRITE_BARRIER:
+		return 1;
+	default:
+		return NEITHER;
+	}
+}
+
+void
+blkif_count_begin(struct blkif_slot *slot)
+{
+	const struct blkif_device *device = slot->queue->device;
+	struct blkif_counters *counters = &slot->queue->device->counters;
+	int way = way_of(slot);
+
+	slot->taken = loop_now(device->blkif->loop);
+	counters->requests++;
+	if (way != NEITHER)
+		counters->io.submitted[way]++;
+	if (slot->request.op == BLKIF_OP_DISCARD)
+		counters->discards++;
+	if (slot->request.op == BLKIF_OP_FLUSH_DISKCACHE)
+		counters->flushes++;
+}
+
+void
+blkif_count_end(struct blkif_slot *slot, int status)
+{
+	const struct blkif_device *device = slot->queue->device;
+	struct blkif_counters *counters = &slot->queue->device->counters;
+	uint64_t usecs = loop_now(device->blkif->loop) - slot->taken;
+	int way = way_of(slot);
+
+	counters->responses++;
+	if (status == BLKIF_RSP_ERROR)
+		counters->io.errors++;
+	if (way == NEITHER)
+		return;
+	counters->io.completed[way]++;
+	counters->io.usecs[way] += usecs;
+	if (usecs > counters->usecs_max[way])
+		counters->usecs_max[way] = usecs;
+	if (status == BLKIF_RSP_OKAY)
+		counters->io.sectors[way] += slot->bytes >> SECTOR_SHIFT;
+}
+
+/* ---- telling ---- */
 
 static void
 add_number(struct json_object *object, const char *key, uint64_t value)

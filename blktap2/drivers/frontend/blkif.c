@@ -10,6 +10,7 @@
 #include "drivers/frontend/xen-events.h"
 
 #define HUNGER_MS 2
+#define TELL_MS 5000
 
 /* ---- turns ------------------------------------------------------------------------------------
  */
@@ -66,6 +67,26 @@ ask_again(void *arg)
 			blkif_starve(blkif);
 		}
 	}
+}
+
+void
+blkif_tell_later(struct blkif *blkif)
+{
+	if (!loop_timer_is_set(&blkif->tell))
+		(void)loop_timer_set(blkif->loop, &blkif->tell, TELL_MS);
+}
+
+static void
+tell(void *arg)
+{
+	struct blkif *blkif = arg;
+	const struct blkif_device *device;
+
+	TAILQ_FOREACH(device, &blkif->devices, link)
+	if (device->state == BLKIF_CONNECTED)
+		blkif_pages_tell(device->pages, device);
+	if (!TAILQ_EMPTY(&blkif->devices))
+		blkif_tell_later(blkif);
 }
 
 /* ---- rings by name ------------------------------------------------------------------------------
@@ -162,6 +183,8 @@ blkif_new(struct blkif **out, struct tapdisk_server *server, const char *cpu_mon
 	blkif->task.arg = blkif;
 	blkif->hunger.fn = ask_again;
 	blkif->hunger.arg = blkif;
+	blkif->tell.fn = tell;
+	blkif->tell.arg = blkif;
 	TAILQ_INIT(&blkif->devices);
 	TAILQ_INIT(&blkif->active);
 	STAILQ_INIT(&blkif->copies);
@@ -184,6 +207,7 @@ blkif_free(struct blkif *blkif)
 		return;
 	loop_defer_cancel(blkif->loop, &blkif->task);
 	loop_timer_cancel(blkif->loop, &blkif->hunger);
+	loop_timer_cancel(blkif->loop, &blkif->tell);
 	xen_events_free(blkif->events);
 	xen_grants_close(&blkif->grants);
 	cpu_idle_close(&blkif->cpu);
