@@ -92,7 +92,8 @@ blkif_device_disconnect(struct blkif_device *device, bool force)
 	if (force || device->state == BLKIF_FAILED)
 		let_go(device);
 	device->state = BLKIF_DYING;
-	drop_hungry(device);
+	if (device->severed)
+		drop_hungry(device);
 	blkif_device_settle(device);
 }
 
@@ -127,7 +128,7 @@ mask(struct vbd_source *source, bool masked)
 		blkif_touch(&device->queues[i]);
 }
 
-/* What waits for its copy is given to the vbd now, which refuses it. */
+/* What waits for memory or for its copy has not reached the vbd, and would be refused there. */
 static void
 shutdown_source(struct vbd_source *source)
 {
@@ -136,6 +137,7 @@ shutdown_source(struct vbd_source *source)
 
 	device->in_flight++;
 	blkif_device_disconnect(device, false);
+	drop_hungry(device);
 	blkif_copy_run(blkif);
 	device->in_flight--;
 	blkif_device_settle(device);

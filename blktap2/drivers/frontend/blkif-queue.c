@@ -118,12 +118,16 @@ blkif_queue_turn(struct blkif_queue *queue)
 {
 	struct blkif_device *device = queue->device;
 
+	/* The last request of a ring that goes may end here: not before we have done with it. */
+	device->in_flight++;
 	blkif_request_feed(queue);
 	blkif_pages_update(device->pages, &device->counters);
 	blkif_queue_publish(queue);
 	/* Whatever keeps us from taking more touches the queue again when it is over. */
 	if (may_take(queue) && (drain(queue) || is_polling(queue) || !sleep_on(queue)))
 		blkif_touch(queue);
+	device->in_flight--;
+	blkif_device_settle(device);
 }
 
 /* ---- life ---- */
