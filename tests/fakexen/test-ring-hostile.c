@@ -139,6 +139,115 @@ START_TEST(an_indirect_page_is_read_once)
 }
 END_TEST
 
+START_TEST(segments_are_as_many_as_were_offered)
+{
+	struct ring_form form = { .indirect_max = 32, .is_32 = true };
+
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ck_assert_int_eq(indirect(READ, 32, rig.page_gref), 0);
+	ck_assert_int_eq(indirect(READ, 33, rig.page_gref), ERROR);
+}
+END_TEST
+
+START_TEST(segments_of_a_page_are_checked)
+{
+	static const struct front_segment bad[] = { { 0, 5, 4 }, { 0, 0, 8 }, { 0, 0, 255 } };
+	struct front_segment segments[64];
+	unsigned i;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	for (i = 0; i < 64; i++)
+		segments[i] = ring_segment(&rig, i, 0, 7);
+	segments[63].first = bad[_i].first;
+	segments[63].last = bad[_i].last;
+	front_indirect(&rig.queues[0], READ, 1, 0, segments, 64, rig.page, rig.page_gref);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, ERROR);
+	/* Only together they are too many. */
+	segments[63] = ring_segment(&rig, 63, 0, 7);
+	front_indirect(&rig.queues[0], WRITE, 1, PROBE_SECTORS - 64 * 8 + 1, segments, 64, rig.page,
+		       rig.page_gref);
+	ck_assert_int_eq(ring_wait(&rig, 0).status, ERROR);
+	ck_assert_int_eq(probe.reads + probe.writes, 0);
+}
+END_TEST
+
+/* A page of segments that is a page of data, too: what is read overwrites the segments. */
+START_TEST(an_indirect_page_may_be_overwritten)
+{
+	struct front_segment segments[8];
+	struct front_response response;
+	unsigned i, round;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	for (i = 0; i < sizeof(probe.store); i++)
+		probe.store[i] = (char)(i * 7 + i / 512);
+	for (i = 0; i < 8; i++)
+		segments[i] = ring_segment(&rig, i, 0, 7);
+	/* Two requests share it. */
+	for (round = 0; round < 2; round++)
+		front_indirect(&rig.queues[0], READ, round, 0, segments, 8, rig.data + 3 * 4096,
+			       rig.grefs[3]);
+	for (round = 0; round < 2; round++) {
+		response = ring_wait(&rig, 0);
+		ck_assert_int_eq(response.status, 0);
+	}
+	ck_assert_mem_eq(rig.data, probe.store, 8 * 4096);
+}
+END_TEST
+
+START_TEST(a_request_is_read_once)
+{
+	struct front_queue *queue = &rig.queues[0];
+	struct front_segment segment = ring_segment(&rig, 0, 0, 7);
+	struct front_response response;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	memset(rig.data, 0x21, 4096);
+	front_direct(queue, WRITE, 4711, 8, &segment, 1);
+	front_push(queue);
+	ring_turn(&rig);
+	ck_assert_int_eq(probe.held_count, 1);
+	/* Now it is another request, with other data, that nobody looks at. */
+	memset(queue->last, 0xff, 112);
+	memset(rig.data, 0x99, 4096);
+	probe_release(0);
+	response = ring_wait(&rig, 0);
+	ck_assert_uint_eq(response.id, 4711);
+	ck_assert_uint_eq(response.op, WRITE);
+	ck_assert_int_eq(response.status, 0);
+	ck_assert_int_eq(probe.store[8 * 512], 0x21);
+	ck_assert_int_eq(probe.store[8 * 512 + 4095], 0x21);
+	ck_assert_int_eq(probe.store[8 * 512 + 4096], 0);
+}
+END_TEST
+
+START_TEST(ids_mean_nothing)
+{
+	struct front_segment segment;
+	struct front_response response;
+	unsigned i;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	for (i = 0; i < 32; i++) {
+		memset(rig.data + i * 4096, (int)i + 1, 4096);
+		segment = ring_segment(&rig, i, 0, 7);
+		front_direct(&rig.queues[0], WRITE, UINT64_MAX, i * 8, &segment, 1);
+	}
+	front_push(&rig.queues[0]);
+	ring_turn(&rig);
+	ck_assert_int_eq(probe.held_count, 32);
+	probe_release(0);
+	for (i = 0; i < 32; i++) {
+		response = ring_wait(&rig, 0);
+		ck_assert_uint_eq(response.id, UINT64_MAX);
+		ck_assert_int_eq(response.status, 0);
+	}
+	ck_assert_mem_eq(probe.store, rig.data, 32 * 4096);
+}
+END_TEST
+
 START_TEST(one_bad_grant_of_many_fails_the_request)
 {
 	struct front_segment segments[11];
@@ -208,9 +317,117 @@ START_TEST(a_jumping_producer_ends_the_ring)
 }
 END_TEST
 
+START_TEST(one_broken_queue_ends_all_of_the_guest_and_of_nobody_else)
+{
+	struct ring_form form = { .queues = 4, .order = 1 };
+	struct front_response response;
+	struct ring_other other;
+
+	ring_other_open(&rig, &other, false);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, false), 0);
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ring_turn(&rig);
+	atomic_store(front_word(&rig.queues[2], FRONT_REQ_PROD), 4711);
+	front_kick(&rig.queues[2]);
+	ring_turn(&rig);
+	front_direct(&rig.queues[0], 3, 9, 0, NULL, 0);
+	front_push(&rig.queues[0]);
+	front_direct(&other.queue, 3, 10, 0, NULL, 0);
+	front_push(&other.queue);
+	ring_turn(&rig);
+	ck_assert(!front_response(&rig.queues[0], &response));
+	ck_assert(front_response(&other.queue, &response));
+	ck_assert_uint_eq(response.id, 10);
+	ck_assert_int_eq(response.status, 0);
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+	ck_assert_int_eq(ring_other_disconnect(&rig), 0);
+	ring_other_close(&rig, &other);
+}
+END_TEST
+
+START_TEST(what_is_in_flight_of_a_broken_ring_is_not_answered)
+{
+	struct front_segment segment = ring_segment(&rig, 0, 0, 7);
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	front_direct(&rig.queues[0], WRITE, 1, 0, &segment, 1);
+	front_push(&rig.queues[0]);
+	ring_turn(&rig);
+	atomic_store(front_word(&rig.queues[0], FRONT_REQ_PROD), 4711);
+	front_kick(&rig.queues[0]);
+	ring_turn(&rig);
+	ck_assert_uint_eq(ring_state(), BLKIF_FAILED);
+	probe_release(0);
+	ring_turn(&rig);
+	ck_assert_uint_eq(atomic_load(front_word(&rig.queues[0], FRONT_RSP_PROD)), 0);
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+}
+END_TEST
+
+START_TEST(a_page_may_be_granted_twice_for_a_ring)
+{
+	struct ring_form form = { .order = 2 };
+	struct front_queue *queue = &rig.queues[0];
+	struct blkif_queue_config config_queue;
+	struct blkif_config config = {
+		.domid = RING_DOMID,
+		.devid = RING_DEVID,
+		.proto = BLKIF_PROTO_X86_64,
+		.queue_count = 1,
+		.queues = &config_queue,
+	};
+	const char *why;
+
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+	queue->grefs[1] = queue->grefs[2] = queue->grefs[3] = queue->grefs[0];
+	world_unbind(&rig.guest.events, queue->port);
+	queue->port = (uint32_t)world_listen(&rig.guest.events, rig.guest.backend);
+	config_queue = (struct blkif_queue_config){ 2, queue->port, queue->grefs };
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &config, &why), 0);
+	ck_assert_int_eq(ring_do(&rig, READ, 0, 1), 0);
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 4);
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+}
+END_TEST
+
+START_TEST(rings_beyond_the_limits_are_refused)
+{
+	const uint32_t grefs[32] = { 0 };
+	struct blkif_queue_config queues[BLKIF_MAX_QUEUES + 1];
+	struct blkif_config fine = { .domid = 5, .queue_count = 1, .queues = queues }, config;
+	const char *why;
+	unsigned i;
+
+	for (i = 0; i <= BLKIF_MAX_QUEUES; i++)
+		queues[i] = (struct blkif_queue_config){ 0, 1, grefs };
+	config = fine;
+	config.queue_count = 0;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &config, &why), -EINVAL);
+	config.queue_count = BLKIF_MAX_QUEUES + 1;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &config, &why), -EINVAL);
+	config.queue_count = UINT32_MAX;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &config, &why), -EINVAL);
+	config = fine;
+	config.domid = 0x7ff0;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &config, &why), -EINVAL);
+	config = fine;
+	config.indirect_max = BLKIF_MAX_INDIRECT + 1;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &config, &why), -EINVAL);
+	queues[0].order = BLKIF_MAX_ORDER + 1;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &fine, &why), -EINVAL);
+	queues[0].order = UINT32_MAX;
+	ck_assert_int_eq(blkif_connect(rig.blkif, rig.engine.vbd, &fine, &why), -EINVAL);
+	ck_assert_uint_eq(ring_state(), 0);
+}
+END_TEST
+
 START_TEST(a_ring_that_is_broken_already_is_refused)
 {
-	struct ring_form form = { .start = 7 };
+	struct ring_form form = { .start = 7 }, many = { .queues = 8 };
 
 	rig.producer_ahead = 33;
 	ck_assert_int_eq(ring_connect(&rig, &form), -EPROTO);
@@ -218,6 +435,8 @@ START_TEST(a_ring_that_is_broken_already_is_refused)
 	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
 	rig.bad_gref = true;
 	ck_assert_int_eq(ring_connect(&rig, NULL), -EINVAL);
+	ck_assert_int_eq(ring_connect(&rig, &many), -EINVAL); /* the last of them */
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
 	rig.bad_gref = false;
 	rig.bad_port = true;
 	ck_assert_int_eq(ring_connect(&rig, NULL), -EINVAL);
@@ -311,9 +530,18 @@ suite(void)
 	tcase_add_test(tests, unknown_operations_are_not_supported);
 	tcase_add_test(tests, indirect_requests_are_checked);
 	tcase_add_test(tests, an_indirect_page_is_read_once);
+	tcase_add_test(tests, segments_are_as_many_as_were_offered);
+	tcase_add_loop_test(tests, segments_of_a_page_are_checked, 0, 3);
+	tcase_add_test(tests, an_indirect_page_may_be_overwritten);
+	tcase_add_test(tests, a_request_is_read_once);
+	tcase_add_test(tests, ids_mean_nothing);
 	tcase_add_test(tests, one_bad_grant_of_many_fails_the_request);
 	tcase_add_test(tests, padding_of_answers_is_zero);
 	tcase_add_loop_test(tests, a_jumping_producer_ends_the_ring, 0, 4);
+	tcase_add_test(tests, one_broken_queue_ends_all_of_the_guest_and_of_nobody_else);
+	tcase_add_test(tests, what_is_in_flight_of_a_broken_ring_is_not_answered);
+	tcase_add_test(tests, a_page_may_be_granted_twice_for_a_ring);
+	tcase_add_test(tests, rings_beyond_the_limits_are_refused);
 	tcase_add_test(tests, a_ring_that_is_broken_already_is_refused);
 	tcase_add_test(tests, large_sectors_are_not_divided);
 	tcase_add_test(tests, noise_harms_nobody);
