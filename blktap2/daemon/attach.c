@@ -9,7 +9,6 @@
 
 #include "common/bytes.h"
 #include "daemon/attach.h"
-#include "daemon/stats.h"
 #include "daemon/tapback.h"
 
 #define ASK_MS 2000
@@ -65,23 +64,12 @@ over(struct device *device)
 /* ---- the ring's state ---------------------------------------------------------------------------
  */
 
-/* Monitors are shown what is connected. */
 static void
 set_ring(struct device *device, enum ring_state state)
 {
-	struct attach *attach = &device->attach;
-	struct stats_name name = { .pid = attach->pid,
-				   .minor = attach->minor,
-				   .domid = device->domid,
-				   .devid = device->devid };
-
-	attach->ring_state = state;
-	attach->lets_go = false;
-	attach->is_hidden = false;
-	if (state == RING_CONNECTED)
-		stats_show(&name);
-	if (state == RING_NONE && attach->disk != DISK_NONE)
-		stats_hide(&name);
+	device->attach.ring_state = state;
+	device->attach.lets_go = false;
+	device->attach.is_hidden = false;
 }
 
 /* ---- looking for the disk ---------------------------------------------------------------------

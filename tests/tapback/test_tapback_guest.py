@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import unittest
 
@@ -72,6 +73,27 @@ class RealTapdisk(Case):
         self.wait_state(domid, XVDA, 4)
         self.guest(domid, state=4)
         return guest
+
+    def shown(self, domid):
+        """What xentop reads: version, then reads and writes begun, completed and their sectors."""
+        pid = self.node(domid, 'kthread-pid')
+        with open('/dev/shm/td3-%s/vbd-%d-%d' % (pid, domid, XVDA), 'rb') as page:
+            fields = struct.unpack('=2I11Q', page.read(96))
+        return fields[0], fields[3:6], fields[7:10]
+
+    def test_statistics(self):
+        """Each guest of a disk has its own, as long as it is connected."""
+        one, other = self.attach(1), self.attach(2)
+        for sector in 8, 16:
+            self.assertEqual(one.ask('write %d some' % sector), '0')
+        self.assertEqual(other.ask('read 8'), '0 some')
+        self.assertEqual(self.node(1, 'kthread-pid'), str(self.pid))
+        self.assertEqual(self.shown(1), (1, (0, 0, 0), (2, 2, 16)))
+        self.assertEqual(self.shown(2), (1, (1, 1, 8), (0, 0, 0)))
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        self.assertRaises(FileNotFoundError, self.shown, 1)
+        self.assertEqual(self.shown(2), (1, (1, 1, 8), (0, 0, 0)))
 
     def test_life(self):
         """Data, a restart under the guest's hands, and the end."""

@@ -8,7 +8,6 @@ import shlex
 import signal
 import socket
 import stat
-import struct
 import subprocess
 import unittest
 
@@ -223,43 +222,6 @@ class Manager(Case):
         self.assertEqual(self.node(1, 'feature-flush-cache'), '1')
         self.assertEqual(self.node(1, 'multi-queue-max-queues'), '1')
         self.assertEqual(self.node(1, 'max-ring-page-order'), '0')
-
-
-class Monitors(Case):
-    """xentop reads /dev/shm/td3-<kthread-pid>/vbd-<domid>-<devid>."""
-
-    def setUp(self):
-        super().setUp()
-        self.pages = '/dev/shm/td3-%d' % self.tapdisk.pid
-        os.mkdir(self.pages, 0o700)
-        self.addCleanup(os.rmdir, self.pages)
-        self.page = self.pages + '/vdi-3'
-        with open(self.page, 'wb') as page:
-            page.write(struct.pack('=IIQQ', 1, 0, 0, 4711).ljust(4096, b'\0'))
-        self.addCleanup(os.unlink, self.page)
-        self.shown = self.pages + '/vbd-1-51712'
-
-    def test_shown_while_connected(self):
-        self.start_tapback()
-        self.connect(1)
-        self.assertEqual(self.node(1, 'kthread-pid'), str(self.tapdisk.pid))
-        with open(self.shown, 'rb') as page:
-            self.assertEqual(struct.unpack('=IIQQ', page.read(24)), (1, 0, 0, 4711))
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
-        self.assertFalse(os.path.exists(self.shown))
-
-    def test_page_of_the_tapdisk(self):
-        """One that the tapdisk itself has made for the ring stays what it is."""
-        with open(self.shown, 'wb') as page:
-            page.write(b'own')
-        self.addCleanup(os.unlink, self.shown)
-        self.start_tapback()
-        self.connect(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
-        with open(self.shown, 'rb') as page:
-            self.assertEqual(page.read(), b'own')
 
 
 class DriverDomain(Case):
