@@ -20,6 +20,12 @@ test "$(blockdev --getsize64 "$node")" -eq 8388608 || fail "size"
 head -c 2M /dev/urandom >"$tmp/data"
 dd if="$tmp/data" of="$node" bs=64k seek=16 conv=fsync 2>"$tmp/dd" || fail "$(cat "$tmp/dd")"
 cmp -n 2097152 -i 1048576:0 "$tmp/img" "$tmp/data" || fail "the image lacks what was written"
+"$PYTHON" - "$pid" "$minor" <<'EOF'
+import struct, sys
+with open(f'/dev/shm/td3-{sys.argv[1]}/blktap-{sys.argv[2]}', 'rb') as page:
+    fields = struct.unpack('<II11Q', page.read(96))
+assert fields[0] == 1 and fields[9] == 4096, fields
+EOF
 blockdev --flushbufs "$node"
 dd if="$node" bs=64k skip=16 count=32 2>/dev/null | cmp - "$tmp/data" || fail "read back"
 tap-ctl pause -p "$pid" -m "$minor"
@@ -37,6 +43,7 @@ umount "$tmp/mnt"
 tap-ctl destroy -p "$pid" -m "$minor" || fail "destroy"
 test ! -e "$node" || fail "the name is still there"
 wait_gone "$pid"
+test ! -e "/dev/shm/td3-$pid" || fail "statistics are left"
 
 # Its tapdisk dies: reads fail, and all of it can be removed.
 create

@@ -39,6 +39,13 @@ tapdisk_server_buffers(struct tapdisk_server *server)
 	return server->buffers;
 }
 
+struct shm_stats *
+tapdisk_server_shm(struct tapdisk_server *server)
+{
+	(void)server;
+	return NULL;
+}
+
 struct tlog *
 tapdisk_server_log(struct tapdisk_server *server)
 {

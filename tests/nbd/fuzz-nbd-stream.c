@@ -91,7 +91,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (nbd_export_new(vbd, &why) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		abort();
 	export = (struct nbd_export *)((char *)vbd->source - offsetof(struct nbd_export, source));
-	nbd_conn_new(export, pair[0], data[0] & OLDSTYLE, data[0] & PASSED);
+	nbd_conn_new(&export->endpoints[0], pair[0], data[0] & OLDSTYLE, data[0] & PASSED);
 	play(vbd, pair[1], data, size);
 	for (i = 0; i < TURNS_MAX && export->clients; i++)
 		turn(vbd, pair[1], data[0]);

@@ -32,16 +32,23 @@ tap-ctl stats -p "$pid" -a | grep -q '^\[ { "name"' || fail "-a"
 expect_exit 19 tap-ctl stats -p "$pid" -m 4711
 expect_exit 22 tap-ctl stats -p "$pid"
 
-# The page for monitors that must not ask.
+# The pages for monitors that must not ask: of the disk, and of those through whom it is asked.
+old="nbd+unix:///?socket=$BLKTAP_CONTROL_DIR/nbd-old$pid.$minor"
+qemu-io -f raw "$old" -c 'write 0 8k' >/dev/null
 "$PYTHON" - "$pid" "$minor" <<'EOF'
 import struct, sys
-with open(f'/dev/shm/td3-{sys.argv[1]}/vdi-{sys.argv[2]}', 'rb') as page:
-    raw = page.read()
-assert len(raw) == 4096, len(raw)
-fields = struct.unpack('<II11Q', raw[:96])
-version, _, _, reads, reads_done, read_sectors, _, writes, writes_done, written = fields[:10]
-assert version == 1 and reads == reads_done and read_sectors >= 256, fields
-assert writes == writes_done and written == 128, fields
+def page(name):
+    with open(f'/dev/shm/td3-{sys.argv[1]}/{name}-{sys.argv[2]}', 'rb') as page:
+        raw = page.read()
+    assert len(raw) == 4096, len(raw)
+    fields = struct.unpack('<II11Q', raw[:96])
+    version, _, _, reads, reads_done, read, _, writes, writes_done, written = fields[:10]
+    assert version == 1 and reads == reads_done and writes == writes_done, fields
+    return read, written
+new, old, disk = page('nbd'), page('nbd-old'), page('vdi')
+assert new[0] >= 256 and new[1] == 128, new
+assert old[1] == 16, old
+assert disk == (new[0] + old[0], 128 + 16), disk
 EOF
 stop_disk
 test ! -e "/dev/shm/td3-$pid" || fail "the page is still there"

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "drivers/core/loop.h"
+#include "drivers/core/shm-stats.h"
 #include "drivers/core/vbd.h"
 #include "drivers/frontend/kernel-device.h"
 
@@ -62,6 +63,7 @@ struct kernel_device {
 	void *state;     /* the driver's */
 	char *node;      /* owned; "/dev/nbd0" */
 	char *name;      /* owned; the symbolic link, once it is made */
+	struct shm_tally tally;
 
 	/* What the driver has said, until the end of the turn. */
 	struct loop_task heard;

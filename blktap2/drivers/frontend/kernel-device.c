@@ -129,6 +129,7 @@ finish_stop(struct kernel_device *device)
 	device->stage = KERNEL_DEVICE_GONE;
 	loop_defer_cancel(device->loop, &device->heard);
 	remove_name(device);
+	shm_page_hide(device->tally.page);
 	tlog(device->log, LOG_INFO, "minor %d: %s is gone", vbd_minor(device->vbd),
 	     device->node ? device->node : "its device");
 	tell(device, 0, "");
@@ -256,6 +257,7 @@ release(struct vbd_source *source)
 	driver_of(device)->free(device);
 	vbd_source_del(source);
 	TAILQ_REMOVE(&device->devices->list, device, link);
+	shm_page_free(device->tally.page);
 	free(device->node);
 	free(device);
 }
@@ -295,6 +297,17 @@ finish_failed_start(struct kernel_device *device)
 	tell(device, device->err, device->why);
 }
 
+/* What it has read by now is told, too. */
+static void
+show_statistics(struct kernel_device *device)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "blktap-%d", vbd_minor(device->vbd));
+	device->tally.page = shm_page_new(tapdisk_server_shm(vbd_server(device->vbd)), name);
+	shm_page_update(device->tally.page, &device->tally.counters);
+}
+
 static void
 finish_start(struct kernel_device *device)
 {
@@ -306,6 +319,7 @@ finish_start(struct kernel_device *device)
 		return;
 	}
 	device->stage = KERNEL_DEVICE_SERVING;
+	show_statistics(device);
 	tlog(device->log, LOG_INFO, "minor %d: is %s, by %s", vbd_minor(device->vbd), device->node,
 	     driver_of(device)->name);
 	tell(device, 0, "");

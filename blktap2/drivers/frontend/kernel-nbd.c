@@ -27,16 +27,16 @@ struct nbd_state {
 
 /* Serve one end of a new pair; the other is *fd. */
 static int
-make_connection(struct vbd *vbd, struct nbd_state *state, int *fd)
+make_connection(struct kernel_device *device, struct nbd_state *state, int *fd)
 {
 	int pair[2], err;
 
-	err = nbd_export_bare(vbd, &state->export);
+	err = nbd_export_bare(device->vbd, &state->export);
 	if (err)
 		return err;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	err = nbd_conn_new_ready(state->export, pair[0]);
+	err = nbd_conn_new_ready(state->export, pair[0], &device->tally);
 	if (err) {
 		close(pair[1]);
 		return err;
@@ -54,7 +54,7 @@ connect_device(struct kernel_device *device, struct nbd_state *state, char **nod
 	struct nbd_facts facts;
 	int err;
 
-	err = make_connection(device->vbd, state, &fd);
+	err = make_connection(device, state, &fd);
 	if (err)
 		return err;
 	facts = nbd_export_facts(state->export);

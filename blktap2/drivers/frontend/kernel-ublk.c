@@ -145,7 +145,11 @@ serve(struct ublk_state *state, unsigned tag)
 	int err;
 
 	memcpy(&request, &state->requests[tag], sizeof(request));
-	slot->request = (struct vbd_request){ .done = request_done, .arg = slot };
+	slot->request = (struct vbd_request){
+		.done = request_done,
+		.arg = slot,
+		.tally = &state->device->tally,
+	};
 	err = ublk_translate(&request, state->buffers + (size_t)tag * UBLK_REQUEST_BYTES,
 			     &slot->iov, &slot->request);
 	if (err) {

@@ -179,7 +179,7 @@ end_of_turn(void *arg)
 
 /* A connection that is not watched yet; NULL, and fd is closed, when memory is short. */
 static struct nbd_conn *
-make_conn(struct nbd_export *export, int fd)
+make_conn(struct nbd_export *export, int fd, struct shm_tally *tally)
 {
 	struct nbd_conn *conn = calloc(1, sizeof(*conn));
 
@@ -188,6 +188,7 @@ make_conn(struct nbd_export *export, int fd)
 		return NULL;
 	}
 	conn->export = export;
+	conn->tally = tally;
 	conn->fd = fd;
 	conn->task.fn = end_of_turn;
 	conn->task.arg = conn;
@@ -213,9 +214,10 @@ watch_conn(struct nbd_conn *conn)
 }
 
 void
-nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
+nbd_conn_new(struct nbd_endpoint *endpoint, int fd, bool oldstyle, bool passed)
 {
-	struct nbd_conn *conn = make_conn(export, fd);
+	struct nbd_export *export = endpoint->export;
+	struct nbd_conn *conn = make_conn(export, fd, &endpoint->tally);
 	int on = 1;
 
 	if (!conn)
@@ -236,9 +238,9 @@ nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed)
 }
 
 int
-nbd_conn_new_ready(struct nbd_export *export, int fd)
+nbd_conn_new_ready(struct nbd_export *export, int fd, struct shm_tally *tally)
 {
-	struct nbd_conn *conn = make_conn(export, fd);
+	struct nbd_conn *conn = make_conn(export, fd, tally);
 	int err;
 
 	if (!conn)

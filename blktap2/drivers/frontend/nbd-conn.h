@@ -24,6 +24,7 @@
 #include <sys/uio.h>
 
 #include "drivers/core/loop.h"
+#include "drivers/core/shm-stats.h"
 #include "drivers/core/tlog.h"
 #include "drivers/core/vbd.h"
 #include "drivers/frontend/nbd-handshake.h"
@@ -88,13 +89,20 @@ STAILQ_HEAD(nbd_slot_list, nbd_slot);
 
 /* ---- exports ---- */
 
+/* A socket that listens. */
+struct nbd_endpoint {
+	struct nbd_export *export;
+	struct listener *listener; /* NULL: closed */
+	struct shm_tally tally;
+};
+
 struct nbd_export {
 	struct vbd_source source;
 	struct vbd *vbd;
 	struct loop *loop;
 	struct buffers *buffers;
 	struct tlog *log;
-	struct listener *listeners[2];
+	struct nbd_endpoint endpoints[2];
 	struct fd_receiver *receivers[2];
 	TAILQ_HEAD(, nbd_conn) conns;
 	unsigned clients;
@@ -122,6 +130,7 @@ struct nbd_greeting {
 
 struct nbd_conn {
 	struct nbd_export *export;
+	struct shm_tally *tally; /* borrowed */
 	TAILQ_ENTRY(nbd_conn) link;
 	int fd; /* -1: the peer is gone */
 	struct loop_watch *watch;
@@ -165,11 +174,17 @@ struct nbd_conn {
 	unsigned out_count; /* and their number */
 };
 
-/* Serve the connected socket fd, which is taken: closed in the end, or on failure at once. */
-void nbd_conn_new(struct nbd_export *export, int fd, bool oldstyle, bool passed);
+/*
+ * Serve the connected socket fd, which is taken: closed in the end, or on failure at once.  Its
+ * requests are counted for the endpoint.
+ */
+void nbd_conn_new(struct nbd_endpoint *endpoint, int fd, bool oldstyle, bool passed);
 
-/* Serve fd, whose peer is past any handshake.  0, or -errno after closing fd. */
-int nbd_conn_new_ready(struct nbd_export *export, int fd);
+/*
+ * Serve fd, whose peer is past any handshake; tally is borrowed until the disk is closed.  0, or
+ * -errno after closing fd.
+ */
+int nbd_conn_new_ready(struct nbd_export *export, int fd, struct shm_tally *tally);
 
 /* Free at once: nothing of it is with the vbd any more. */
 void nbd_conn_free(struct nbd_conn *conn);

@@ -39,8 +39,10 @@ nbd_export_facts(const struct nbd_export *export)
 /* ---- clients ---- */
 
 static void
-add_client(struct nbd_export *export, int fd, bool oldstyle, bool passed)
+add_client(struct nbd_endpoint *endpoint, int fd, bool oldstyle, bool passed)
 {
+	struct nbd_export *export = endpoint->export;
+
 	if (export->clients >= NBD_CLIENTS_MAX) {
 		tlog_limited(export->log, &export->refusals, LOG_WARNING,
 			     "nbd: disk %d: client refused: %d are connected",
@@ -48,7 +50,7 @@ add_client(struct nbd_export *export, int fd, bool oldstyle, bool passed)
 		close(fd);
 		return;
 	}
-	nbd_conn_new(export, fd, oldstyle, passed);
+	nbd_conn_new(endpoint, fd, oldstyle, passed);
 }
 
 static void
@@ -57,6 +59,7 @@ on_client(void *arg, int fd)
 	add_client(arg, fd, false, false);
 }
 
+/* Sockets that others bring are counted with those of the first endpoint. */
 static void
 on_passed(struct nbd_export *export, int fd, bool oldstyle)
 {
@@ -70,7 +73,7 @@ on_passed(struct nbd_export *export, int fd, bool oldstyle)
 		close(fd);
 		return;
 	}
-	add_client(export, fd, oldstyle, true);
+	add_client(&export->endpoints[0], fd, oldstyle, true);
 }
 
 static void
@@ -103,11 +106,22 @@ remove_endpoints(struct nbd_export *export)
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
-		listener_free(export->listeners[i]);
+		listener_free(export->endpoints[i].listener);
+		shm_page_hide(export->endpoints[i].tally.page);
 		fd_receiver_free(export->receivers[i]);
-		export->listeners[i] = NULL;
+		export->endpoints[i].listener = NULL;
 		export->receivers[i] = NULL;
 	}
+}
+
+static void
+free_export(struct nbd_export *export)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		shm_page_free(export->endpoints[i].tally.page);
+	free(export);
 }
 
 static void
@@ -146,7 +160,7 @@ release(struct vbd_source *source)
 	}
 	loop_defer_cancel(export->loop, &export->ready_task);
 	vbd_source_del(source);
-	free(export);
+	free_export(export);
 }
 
 static void
@@ -178,6 +192,16 @@ endpoint(const struct nbd_export *export, const char *name, char path[static PAT
 		 name, (int)getpid(), vbd_minor(export->vbd));
 }
 
+static void
+show_statistics(struct nbd_endpoint *endpoint, const char *name)
+{
+	struct vbd *vbd = endpoint->export->vbd;
+	char page[32];
+
+	snprintf(page, sizeof(page), "%s-%d", name, vbd_minor(vbd));
+	endpoint->tally.page = shm_page_new(tapdisk_server_shm(vbd_server(vbd)), page);
+}
+
 static int
 make_endpoints(struct nbd_export *export)
 {
@@ -189,10 +213,11 @@ make_endpoints(struct nbd_export *export)
 
 	for (i = 0; i < 2; i++) {
 		endpoint(export, listening[i], path);
-		err = listener_new(&export->listeners[i], export->loop, path, BACKLOG, on_client,
-				   export);
+		err = listener_new(&export->endpoints[i].listener, export->loop, path, BACKLOG,
+				   on_client, &export->endpoints[i]);
 		if (err)
 			return err;
+		show_statistics(&export->endpoints[i], listening[i]);
 		endpoint(export, receiving[i], path);
 		err = fd_receiver_new(&export->receivers[i], export->loop, export->log, path,
 				      received[i], export);
@@ -215,6 +240,7 @@ make_export(struct vbd *vbd)
 	export->buffers = tapdisk_server_buffers(vbd_server(vbd));
 	export->log = tapdisk_server_log(vbd_server(vbd));
 	export->source.ops = &source_ops;
+	export->endpoints[0].export = export->endpoints[1].export = export;
 	export->ready_task.fn = nbd_modify_ready;
 	export->ready_task.arg = export;
 	TAILQ_INIT(&export->conns);
@@ -257,7 +283,7 @@ nbd_export_new(struct vbd *vbd, const char **why)
 	err = make_endpoints(export);
 	if (err) {
 		remove_endpoints(export);
-		free(export);
+		free_export(export);
 		return err;
 	}
 	vbd_source_add(vbd, &export->source);

@@ -264,6 +264,7 @@ nbd_request_submit(struct nbd_slot *slot, int op, uint64_t start, uint64_t end, 
 	slot->done = done;
 	vreq->done = vreq_done;
 	vreq->expired = vreq_expired;
+	vreq->tally = slot->conn->tally;
 	vreq->arg = slot;
 	vbd_submit(slot->conn->export->vbd, vreq);
 }
