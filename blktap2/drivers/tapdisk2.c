@@ -134,6 +134,9 @@ on_signal(void *arg, unsigned events)
 		case SIGUSR1:
 			debug_all(tapdisk);
 			break;
+		case SIGUSR2:
+			blkif_poll(tapdisk->blkif);
+			break;
 		default:
 			break;
 		}

@@ -364,6 +364,27 @@ START_TEST(polling_needs_no_events)
 }
 END_TEST
 
+START_TEST(a_ring_can_be_looked_at_unasked)
+{
+	struct ring_form form = { .queues = 3 };
+	struct front_response response;
+	unsigned queue;
+
+	blkif_poll(NULL);
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ring_turn(&rig);
+	/* Requests whose notification was lost. */
+	for (queue = 0; queue < 3; queue++) {
+		front_direct(&rig.queues[queue], FLUSH, 3, 0, NULL, 0);
+		atomic_store(front_word(&rig.queues[queue], FRONT_REQ_PROD), 1);
+		ck_assert(!answered(queue, &response));
+	}
+	blkif_poll(rig.blkif);
+	for (queue = 0; queue < 3; queue++)
+		ck_assert(answered(queue, &response));
+}
+END_TEST
+
 START_TEST(busy_cpus_are_not_polled)
 {
 	struct ring_form form = { .poll_us = 10000000, .poll_idle = 50 };
@@ -399,6 +420,7 @@ suite(void)
 	tcase_add_test(tests, a_closed_disk_drops_requests_that_waited_for_it);
 	tcase_add_test(tests, a_restarted_guest_has_its_requests_served_again);
 	tcase_add_test(tests, polling_needs_no_events);
+	tcase_add_test(tests, a_ring_can_be_looked_at_unasked);
 	tcase_add_test(tests, busy_cpus_are_not_polled);
 	suite_add_tcase(all, tests);
 	return all;

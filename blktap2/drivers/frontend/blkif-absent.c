@@ -44,6 +44,12 @@ blkif_disconnect(struct blkif *blkif, uint32_t domid, uint32_t devid, bool force
 }
 
 void
+blkif_poll(struct blkif *blkif)
+{
+	(void)blkif;
+}
+
+void
 blkif_list(struct blkif *blkif, const struct vbd *vbd,
 	   void (*each)(void *arg, const struct blkif_config *config, enum blkif_state state),
 	   void *arg)

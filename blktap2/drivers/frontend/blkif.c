@@ -153,6 +153,21 @@ blkif_disconnect(struct blkif *blkif, uint32_t domid, uint32_t devid, bool force
 }
 
 void
+blkif_poll(struct blkif *blkif)
+{
+	struct blkif_device *device;
+	unsigned i;
+
+	if (!blkif)
+		return;
+	TAILQ_FOREACH(device, &blkif->devices, link)
+	{
+		for (i = 0; i < device->config.queue_count; i++)
+			blkif_touch(&device->queues[i]);
+	}
+}
+
+void
 blkif_list(struct blkif *blkif, const struct vbd *vbd,
 	   void (*each)(void *arg, const struct blkif_config *config, enum blkif_state state),
 	   void *arg)

@@ -75,6 +75,9 @@ int blkif_connect(struct blkif *blkif, struct vbd *vbd, const struct blkif_confi
 int blkif_disconnect(struct blkif *blkif, uint32_t domid, uint32_t devid, bool force,
 		     void (*gone)(void *arg), void *arg);
 
+/* Look into all rings now, whether their guests have notified us or not.  NULL is fine. */
+void blkif_poll(struct blkif *blkif);
+
 /* The rings of a disk.  What each is given is borrowed. */
 void blkif_list(struct blkif *blkif, const struct vbd *vbd,
 		void (*each)(void *arg, const struct blkif_config *config, enum blkif_state state),
