@@ -39,12 +39,15 @@ jq -e '.rings == [] and .reqs_outstanding == 0' "$tmp/stats" >/dev/null ||
 # A guest that was killed: its ring is still there, and monitors read what it has done.
 domid=$((1000 + $$ % 30000))
 pages=/dev/shm/vbd3-$domid-51712
-has_read() {
-    test -e "$pages/statistics" &&
-        test "$(od -An -t u8 -j 32 -N 8 "$pages/statistics")" -gt 0
+guest_pid=
+start_guest() {
+    "$load" --pid "$pid" --minor "$minor" --sectors 131072 --seconds 600 --domid "$domid" &
+    guest_pid=$!
+    wait_for has_read
 }
-"$load" --pid "$pid" --minor "$minor" --sectors 131072 --seconds 600 --domid "$domid" &
-guest_pid=$!
+has_read() {
+    test -e "$pages/statistics" && test "$(od -An -t u8 -j 32 -N 8 "$pages/statistics")" -gt 0
+}
 kill_guest() {
     test -n "$guest_pid" || return 0
     kill -KILL "$guest_pid"
@@ -52,12 +55,12 @@ kill_guest() {
     guest_pid=
 }
 at_exit kill_guest
-wait_for has_read
-kill_guest
 is_idle() {
     tap-ctl stats -p "$pid" -m "$minor" |
         jq -e '.reqs_outstanding == 0 and .xenbus.reqs[0] == .xenbus.reqs[1]' >/dev/null
 }
+start_guest
+kill_guest
 wait_for is_idle
 "$PYTHON" - "$pid" "$domid" <<'EOF'
 import struct, sys, zlib
@@ -80,3 +83,28 @@ assert raw[8:].startswith(b'nr_ents 32\nreq prod '), raw
 EOF
 stop_disk
 test ! -e "$pages" || fail "statistics of the ring are left"
+
+# Those of a tapdisk that was killed are removed ...
+kill_tapdisk() {
+    kill -KILL "$pid"
+    wait_gone "$pid"
+}
+start_disk "aio:$tmp/image"
+start_guest
+kill_guest
+kill_tapdisk
+tap-ctl clean >/dev/null
+test ! -e "/dev/shm/td3-$pid" || fail "statistics of a dead tapdisk are left"
+test ! -e "$pages" || fail "statistics of a dead tapdisk's ring are left"
+
+# ... but not if they are another's by now.
+dead=$pid
+start_disk "aio:$tmp/image"
+start_guest
+mkdir -m 700 "/dev/shm/td3-$dead"
+: >"/dev/shm/td3-$dead/vbd-$domid-51712"
+tap-ctl clean >/dev/null
+test ! -e "/dev/shm/td3-$dead" || fail "statistics of a dead tapdisk are left"
+test -e "$pages/io_ring" || fail "statistics of a tapdisk that lives were removed"
+kill_guest
+stop_disk
