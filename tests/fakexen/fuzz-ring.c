@@ -2,10 +2,13 @@
 /*
  * A guest's ring as the input has it.
  *
- * The first byte is the form of the ring, the second how it begins; then come steps: a byte that
- * says what to do, and what that needs.  Whatever was done, at the end the ring is disconnected and
- * nothing of the guest is mapped.
+ * The first byte is the form of the ring (its order, 0x20 with all that can be offered, 0x40 the
+ * layout of 32 bits, 0x80 read-only), the second 16 more than where its counters begin; then come
+ * steps: a byte that says what to do, and what that needs.  Grants 8 to 15 are the pages of data,
+ * the last of them read-only; the ring's follow.  Whatever was done, at the end the ring is
+ * disconnected and nothing of the guest is mapped.
  */
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +83,23 @@ opened(void *arg, int err, const char *why)
 	*(bool *)arg = true;
 }
 
+static char machine_dir[64];
+
+static int
+remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+	(void)status;
+	(void)type;
+	(void)place;
+	return remove(path);
+}
+
+static void
+remove_machine(void)
+{
+	nftw(machine_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void
 open_disk(struct fuzz *fuzz)
 {
@@ -106,10 +126,13 @@ the_machine(void)
 	must(fuzz != NULL, "no memory");
 	snprintf(fuzz->dir, sizeof(fuzz->dir), "/tmp/fuzz-ring.XXXXXX");
 	must(mkdtemp(fuzz->dir) && rundir_create(fuzz->dir) == 0, "no directory");
+	memcpy(machine_dir, fuzz->dir, sizeof(machine_dir));
+	must(atexit(remove_machine) == 0, "no memory");
 	must(setenv("FAKEXEN_DIR", fuzz->dir, 1) == 0, "no environment");
 	fuzz->types = tapdisk_disktype_table();
 	config.types = fuzz->types;
 	config.control_dir = fuzz->dir;
+	config.shm_root = fuzz->dir;
 	must(fuzz->types && tapdisk_server_new(&fuzz->server, &config) == 0, "no server");
 	open_disk(fuzz);
 	must(blkif_new(&fuzz->blkif, fuzz->server, "/nowhere") == 0, "no rings");
