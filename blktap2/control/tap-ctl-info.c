@@ -126,33 +126,101 @@ add_attr(struct json_object *object, struct json_object *chain, const struct fra
 	return err ? -EPROTO : 0;
 }
 
+static const char *
+ring_state_name(uint32_t state)
+{
+	switch (state) {
+	case TAPDISK_RING_CONNECTED:
+		return "connected";
+	case TAPDISK_RING_DYING:
+		return "dying";
+	case TAPDISK_RING_FAILED:
+		return "failed";
+	default:
+		return "unknown";
+	}
+}
+
+static struct json_object *
+describe_ring(const struct session_reply *reply)
+{
+	struct frame_reader reader = { .at = reply->payload, .left = reply->frame.length };
+	struct json_object *ring = json_object_new_object();
+	uint32_t number = 0, queues = 0;
+	struct frame_attr attr;
+
+	while (frame_next(&reader, &attr) == 1) {
+		if (attr.tag == TAPDISK_ATTR_QUEUE)
+			queues++;
+		if (attr.length != sizeof(number) || frame_get_u32(&attr, &number))
+			continue;
+		if (attr.tag == TAPDISK_ATTR_DOMID)
+			add_number(ring, "domid", number);
+		else if (attr.tag == TAPDISK_ATTR_DEVID)
+			add_number(ring, "devid", number);
+		else if (attr.tag == TAPDISK_ATTR_RING_STATE)
+			json_object_object_add(ring, "state",
+					       json_object_new_string(ring_state_name(number)));
+	}
+	add_number(ring, "queues", queues);
+	return ring;
+}
+
+/* The guests' rings; a tapdisk that can have none has none. */
+static int
+describe_rings(struct session *session, int minor, struct json_object *rings)
+{
+	struct deadline deadline = deadline_in(session->ctl, IPC_QUERY_MS);
+	struct session_reply reply = { .payload = NULL };
+	struct frame_writer writer;
+	bool more = true;
+	int err;
+
+	session_begin(session, &writer, TAPDISK_FRAME_RING_LIST, minor);
+	err = session_send(session, &writer, &deadline);
+	while (!err && more) {
+		err = session_receive(session, &reply, &deadline);
+		if (err)
+			break;
+		more = reply.frame.flags & TAPDISK_FRAME_MORE;
+		if (more)
+			json_object_array_add(rings, describe_ring(&reply));
+		session_reply_free(&reply);
+	}
+	return err;
+}
+
 int
 disk_describe(struct ctl *ctl, int id, int minor, struct json_object *object)
 {
 	struct json_object *chain = json_object_new_array();
+	struct json_object *rings = json_object_new_array();
 	struct session_reply reply = { .payload = NULL };
 	struct frame_reader reader;
 	struct frame_writer writer;
 	struct frame_attr attr;
-	struct session session;
+	struct session session = { .fd = -1 };
 	int err = session_open(ctl, id, &session);
 
 	if (err)
 		goto out;
 	session_begin(&session, &writer, TAPDISK_FRAME_INFO, minor);
 	err = session_call(&session, &writer, IPC_QUERY_MS, &reply);
-	session_close(&session);
 	if (err)
 		goto out;
 	reader = (struct frame_reader){ .at = reply.payload, .left = reply.frame.length };
 	while (!err && frame_next(&reader, &attr) == 1)
 		err = add_attr(object, chain, &attr);
+	if (!err)
+		err = describe_rings(&session, minor, rings);
 	json_object_object_add(object, "chain", json_object_get(chain));
 	json_object_object_add(object, "secondary", NULL);
-	json_object_object_add(object, "rings", json_object_new_array());
+	json_object_object_add(object, "rings", json_object_get(rings));
 out:
+	session_close(&session);
 	session_reply_free(&reply);
 	json_object_put(chain);
+	json_object_put(rings);
 	return err;
 }
 
