@@ -284,6 +284,34 @@ START_TEST(a_checksum_without_the_hidden_flag_passes_for_old_tools_only)
 }
 END_TEST
 
+/* Their tools changed the copy alone. */
+START_TEST(the_copy_tells_of_old_images_whether_they_are_hidden)
+{
+	static const struct {
+		uint32_t version;
+		const char *creator;
+		int hidden;
+	} rows[] = {
+		{ VHD_TAPDISK_VERSION_1_1, "tap", 1 },
+		{ VHD_TAPDISK_VERSION, "tap", 0 },
+		{ VHD_TAPDISK_VERSION_1_1, "win ", 0 },
+	};
+	vhd_footer_t footer = footer_now();
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		footer.creator_version = rows[i].version;
+		memcpy(footer.creator, rows[i].creator, 4);
+		footer.hidden = 0;
+		set_footer(&footer);
+		footer.hidden = 1;
+		vhd_footer_encode(&footer, memory.at);
+		ck_assert_int_eq(read_image(0), 0);
+		ck_assert_int_eq(image.footer.hidden, rows[i].hidden);
+	}
+}
+END_TEST
+
 /* ---- header -------------------------------------------------------------------------------------
  */
 
@@ -587,6 +615,7 @@ main(void)
 	tcase_add_test(tests, a_fixed_disk_ends_where_its_file_does);
 	tcase_add_test(tests, footers_are_checked);
 	tcase_add_test(tests, a_checksum_without_the_hidden_flag_passes_for_old_tools_only);
+	tcase_add_test(tests, the_copy_tells_of_old_images_whether_they_are_hidden);
 	tcase_add_test(tests, the_header_is_inside_the_file);
 	tcase_add_test(tests, tables_and_blocks_are_checked);
 	tcase_add_test(tests, entries_are_checked);
