@@ -53,6 +53,12 @@ size_is image.vhd 8192
 expect_exit 38 vhd-util resize -n image.vhd -s 4 -j journal
 size_is image.vhd 8192
 
+# Without room for the journal nothing is begun.
+cp full.vhd image.vhd
+expect_exit 27 sh -c 'ulimit -f 1; vhd-util resize -n image.vhd -s 8192 -j journal'
+test ! -e journal || fail "a journal that is of no use"
+cmp image.vhd full.vhd || fail "the image was changed"
+
 # Wherever it is killed.
 kill_after() { # milliseconds
     cp full.vhd image.vhd

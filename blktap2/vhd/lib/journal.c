@@ -224,50 +224,91 @@ vhd_journal_create_io(vhd_journal_t *journal, vhd_context_t *vhd_taken, struct i
 	return err ? vhd_journal_discard(journal, why, err) : 0;
 }
 
+/* -EEXIST: it is a journal from which something can be undone. */
+static int
+check_entries(struct io *io)
+{
+	uint8_t raw[VHD_JOURNAL_HEADER_BYTES];
+	struct vhd_journal_header header;
+	int err = io_read_at(io, raw, sizeof(raw), 0);
+
+	if (err || vhd_journal_header_decode(raw, &header, NULL))
+		return err;
+	return header.metadata_entries ? -EEXIST : 0;
+}
+
 /* A device may hold the journal of something else, or anything. */
 static int
 check_unused(struct io *io)
 {
-	uint8_t raw[VHD_JOURNAL_HEADER_BYTES];
-	struct vhd_journal_header header;
 	uint64_t bytes;
 	int err = io_size(io, &bytes);
 
-	if (err || (!io->is_device && bytes))
-		return err ? err : -EEXIST;
-	if (!io->is_device)
-		return 0;
-	err = io_read_at(io, raw, sizeof(raw), 0);
-	if (err || vhd_journal_header_decode(raw, &header, NULL))
+	if (err)
 		return err;
-	return header.metadata_entries ? -EEXIST : 0;
+	if (io->is_device)
+		return check_entries(io);
+	return bytes ? -EEXIST : 0;
+}
+
+/* *made: there was no such file. */
+static int
+open_unused(const char *jfile, struct io **io, bool *made)
+{
+	int err;
+
+	err = io_file_open(jfile, IO_WRITE | IO_CREATE | IO_EXCLUSIVE, io);
+	*made = !err;
+	if (err == -EEXIST)
+		err = io_file_open(jfile, IO_WRITE, io);
+	if (err)
+		return err;
+	err = check_unused(*io);
+	if (err)
+		io_close(*io);
+	return err;
+}
+
+/* A new journal that is not complete: as long as it is not, nothing of the image is touched. */
+static void
+remove_unpublished(const char *jfile)
+{
+	struct io *io;
+
+	if (io_file_open(jfile, 0, &io))
+		return;
+	if (check_entries(io) != -EEXIST)
+		unlink(jfile);
+	io_close(io);
+}
+
+int
+vhd_journal_create_at(vhd_journal_t *journal, vhd_context_t *vhd_taken, const char *jfile,
+		      struct reason *why)
+{
+	struct io *io;
+	bool made;
+	int err = open_unused(jfile, &io, &made);
+
+	if (err) {
+		vhd_close(vhd_taken);
+		return reason(why, err, "journal: %s: %s", jfile, strerror(-err));
+	}
+	err = vhd_journal_create_io(journal, vhd_taken, io, jfile, why);
+	if (err && made)
+		remove_unpublished(jfile);
+	return err;
 }
 
 int
 vhd_journal_create(vhd_journal_t *journal, const char *file, const char *jfile)
 {
 	vhd_context_t vhd;
-	struct io *io;
 	int err;
 
 	memset(journal, 0, sizeof(*journal));
 	err = vhd_open(&vhd, file, VHD_OPEN_RDWR);
-	if (err)
-		return err;
-	err = io_file_open(jfile, IO_WRITE | IO_CREATE | IO_EXCLUSIVE, &io);
-	if (err == -EEXIST)
-		err = io_file_open(jfile, IO_WRITE, &io);
-	if (err) {
-		vhd_close(&vhd);
-		return err;
-	}
-	err = check_unused(io);
-	if (err) {
-		io_close(io);
-		vhd_close(&vhd);
-		return err;
-	}
-	return vhd_journal_create_io(journal, &vhd, io, jfile, NULL);
+	return err ? err : vhd_journal_create_at(journal, &vhd, jfile, NULL);
 }
 
 /* ---- ending -------------------------------------------------------------------------------------

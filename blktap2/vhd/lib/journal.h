@@ -24,6 +24,9 @@ struct vhd_journal_private {
  */
 int vhd_journal_create_io(vhd_journal_t *journal, vhd_context_t *vhd_taken, struct io *io_taken,
 			  const char *jfile, struct reason *why);
+/* The same with a journal in the file jfile. */
+int vhd_journal_create_at(vhd_journal_t *journal, vhd_context_t *vhd_taken, const char *jfile,
+			  struct reason *why);
 int vhd_journal_open_io(vhd_journal_t *journal, struct io *image_taken, const char *file,
 			struct io *io_taken, const char *jfile, struct reason *why);
 
