@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Power cuts through what tools do to VHD images: writing, snapshot, coalesce and resize.  After
- * each cut every image is sound, or is again when the journal has been played back; and nothing
- * that was there is lost.
+ * Power cuts through what tools do to VHD images: writing, snapshot, coalesce, resize and update.
+ * After each cut every image is sound, or is again when the journal has been played back; and
+ * nothing that was there is lost.
  */
 #include <check.h>
 #include <errno.h>
@@ -17,8 +17,10 @@
 
 #include "tests/crash/crash-run.h"
 #include "tests/crash/soundness.h"
+#include "tests/vhd/old-image.h"
 #include "vhd/lib/coalesce.h"
 #include "vhd/lib/resize.h"
+#include "vhd/lib/update.h"
 
 #define BYTES (8u << 20)
 #define SECTORS (BYTES / 512)
@@ -365,6 +367,74 @@ START_TEST(a_resize)
 }
 END_TEST
 
+/* ---- update -------------------------------------------------------------------------------------
+ */
+
+static int
+update_image(const char *folder)
+{
+	char leaf[256], journal[256];
+	struct reason why;
+
+	path_of(leaf, folder, "leaf");
+	path_of(journal, folder, "journal");
+	return vhd_update(leaf, journal, &why);
+}
+
+static int
+update(struct crash_run *crash)
+{
+	return update_image(crash->images);
+}
+
+/*
+ * An image that can be opened is updated.  One that cannot is not, or not completely: then its
+ * journal makes it what it was, and it is updated by the next attempt.
+ */
+static const char *
+check_update(struct crash_run *crash, uint64_t moment, bool chosen)
+{
+	char leaf[256], journal[256];
+	vhd_context_t vhd;
+	vhd_journal_t opened;
+	int err;
+
+	path_of(leaf, crash->after, "leaf");
+	path_of(journal, crash->after, "journal");
+	if (!vhd_open(&vhd, leaf, VHD_OPEN_RDONLY)) {
+		vhd_close(&vhd);
+		return check_leaf(crash, moment, chosen);
+	}
+	if (!vhd_journal_open(&opened, leaf, journal)) {
+		vhd_journal_close(&opened);
+		if (revert(crash, leaf, journal))
+			return crash->kit.why;
+	}
+	unlink(journal);
+	err = update_image(crash->after);
+	return err ? is_wrong(crash, "it cannot be updated", err)
+		   : check_leaf(crash, moment, chosen);
+}
+
+static void
+make_old_leaf(void)
+{
+	char leaf[256];
+
+	make_leaf();
+	ck_assert_int_eq(write_leaf(&run), 0);
+	path_of(leaf, run.images, "leaf");
+	ck_assert_int_eq(make_old(leaf), 0);
+}
+
+START_TEST(an_update)
+{
+	make_old_leaf();
+	ck_assert_int_eq(crash_run_record(&run, update), 0);
+	ck_assert_msg(crash_run_cuts(&run, check_update), "%s", run.kit.why);
+}
+END_TEST
+
 /* Of the file called name no sync has ever ended, but for the first. */
 static void
 lose_syncs(const char *name)
@@ -395,6 +465,16 @@ START_TEST(a_sync_that_does_nothing_is_found)
 }
 END_TEST
 
+START_TEST(a_sync_that_an_update_does_in_vain_is_found)
+{
+	make_old_leaf();
+	ck_assert_int_eq(crash_run_record(&run, update), 0);
+	lose_syncs(_i ? "journal" : "leaf");
+	ck_assert(!crash_run_cuts(&run, check_update));
+	printf("# %s\n", run.kit.why);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -409,7 +489,9 @@ main(void)
 	tcase_add_test(tests, a_snapshot);
 	tcase_add_test(tests, a_coalesce);
 	tcase_add_loop_test(tests, a_resize, 0, 2);
+	tcase_add_test(tests, an_update);
 	tcase_add_loop_test(tests, a_sync_that_does_nothing_is_found, 0, 2);
+	tcase_add_loop_test(tests, a_sync_that_an_update_does_in_vain_is_found, 0, 2);
 	suite_add_tcase(all, tests);
 	runner = srunner_create(all);
 	srunner_run_all(runner, CK_ENV);

@@ -91,6 +91,8 @@ image_flags(int flags)
 		result |= VHD_IMAGE_USE_COPY;
 	if (flags & VHD_OPEN_FAST && !(flags & VHD_OPEN_RDWR))
 		result |= VHD_IMAGE_FAST;
+	if (flags & VHD_OPEN_OBSOLETE)
+		result |= VHD_IMAGE_OBSOLETE;
 	return result;
 }
 

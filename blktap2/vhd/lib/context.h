@@ -82,6 +82,12 @@ int vhd_told(const vhd_context_t *ctx, int err);
 /* vhd_open() that says why it failed. */
 int vhd_open_told(vhd_context_t *ctx, const char *file, int flags, struct reason *why);
 
+/*
+ * A flag for vhd_open_io(): images of version 0.1 are accepted, too, for vhd_update(); their
+ * bitmaps are not what others of these functions take them for.
+ */
+#define VHD_OPEN_OBSOLETE 0x100
+
 /* The same on any struct io, which is taken: closed with the context, or by a failure. */
 int vhd_open_io(vhd_context_t *ctx, struct io *io_taken, const char *name, int flags,
 		struct reason *why);

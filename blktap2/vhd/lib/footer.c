@@ -119,7 +119,7 @@ vhd_footer_check(const vhd_footer_t *footer, struct reason *why)
 	if (footer->type != VHD_TYPE_FIXED && !vhd_footer_is_dynamic(footer))
 		return reason(why, -EINVAL, "disk type %u is not supported", footer->type);
 	if (vhd_footer_by_tapdisk(footer) && footer->creator_version == VHD_TAPDISK_VERSION_OLD)
-		return reason(why, -EINVAL, "creator version 0.1 is obsolete");
+		return reason(why, -EINVAL, "creator version 0.1 is obsolete: vhd-update(8)");
 	if (vhd_footer_by_tapdisk(footer) && footer->creator_version > VHD_TAPDISK_VERSION)
 		return reason(why, -EINVAL, "creator version 0x%08x is too new",
 			      footer->creator_version);

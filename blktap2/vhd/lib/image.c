@@ -111,9 +111,12 @@ choose(struct vhd_image *image, const struct found *found, unsigned flags, struc
 static int
 check_footers(const struct vhd_image *image, unsigned flags, struct reason *why)
 {
+	vhd_footer_t footer = image->footer;
 	struct reason because;
 
-	if (vhd_footer_check(&image->footer, &because))
+	if (flags & VHD_IMAGE_OBSOLETE && footer.creator_version == VHD_TAPDISK_VERSION_OLD)
+		footer.creator_version = VHD_TAPDISK_VERSION_1_1;
+	if (vhd_footer_check(&footer, &because))
 		return reason(why, -EINVAL, "footer: %s", because.text);
 	if (vhd_footer_is_poisoned(&image->footer) && !(flags & VHD_IMAGE_POISONED))
 		return reason(why, -EINVAL,

@@ -54,6 +54,8 @@ struct vhd_image {
  * read does not matter.  The layout lacks batmap and locators: not for writing.
  */
 #define VHD_IMAGE_FAST 0x08u
+/* Accept version 0.1, whose bitmaps have their bits in another order, for its update. */
+#define VHD_IMAGE_OBSOLETE 0x10u
 
 /* Read and check.  Returns 0, -EINVAL for what is no sound image, or what the io said. */
 int vhd_image_read(struct io *io, unsigned flags, struct vhd_image *image, struct reason *why);
