@@ -250,9 +250,9 @@ ready(void *arg, uint32_t events)
 		   sizeof(legacy->in) - legacy->in_length, MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (got <= 0) {
+	if (got <= 0) { /* it may have been done all the same */
 		hang_up(legacy);
-		finish(legacy, -EIO, NULL);
+		finish(legacy, -ETIMEDOUT, NULL);
 		return;
 	}
 	legacy->in_length += (size_t)got;
