@@ -206,6 +206,25 @@ asked_in_vain(struct device *device)
 	set_disk(device, DISK_READY);
 }
 
+void
+attach_tell(struct device *device, const char *what)
+{
+	static const char *const protos[] = {
+		[RING_PROTO_NATIVE] = "native",
+		[RING_PROTO_X86_32] = "x86_32",
+		[RING_PROTO_X86_64] = "x86_64",
+	};
+	const struct attach *attach = &device->attach;
+	const struct ring *ring = &attach->ring;
+	bool is_known = ring->proto && ring->proto < sizeof(protos) / sizeof(protos[0]);
+
+	device_log(device, LOG_INFO,
+		   "%s: minor %u of tapdisk %u, %llu sectors, %u queues of %u pages, %s", what,
+		   attach->minor, attach->pid, (unsigned long long)attach->info.sectors,
+		   ring->queue_count, 1u << (ring->queue[0].order & 31),
+		   is_known ? protos[ring->proto] : "unknown layout");
+}
+
 /* The tapdisk has told everything: what is true now? */
 static void
 asked(struct device *device, int err)
@@ -220,6 +239,8 @@ asked(struct device *device, int err)
 		set_disk(device, DISK_ABSENT);
 		return;
 	}
+	if (attach->ring_state == RING_UNKNOWN && attach->listed)
+		attach_tell(device, "adopted");
 	if (attach->ring_state != RING_BUSY)
 		set_ring(device, attach->listed ? RING_CONNECTED : RING_NONE);
 	if (!tapdisk_max_queues(attach->user.tapdisk)) {

@@ -86,6 +86,9 @@ void attach_limit(const struct device *device, uint32_t *queues, uint32_t *order
 /* The tapdisk is known to be one that lists no rings, and serves simple ones: see tapdisk.h. */
 bool attach_is_legacy(const struct device *device);
 
+/* A line in the log about the ring: what has happened to it, and what it is like. */
+void attach_tell(struct device *device, const char *what);
+
 /* Where the last answer was no: ask again, if it is time, or now. */
 void attach_again(struct device *device, bool now);
 

@@ -258,10 +258,7 @@ finish(struct device *device)
 		return err;
 	device->unannounced = false;
 	device->announced_sectors = attach->info.sectors;
-	device_log(device, LOG_INFO,
-		   "connected: minor %u of tapdisk %u, %llu sectors, %u queues of %u pages",
-		   attach->minor, attach->pid, (unsigned long long)attach->info.sectors,
-		   attach->ring.queue_count, 1u << attach->ring.queue[0].order);
+	attach_tell(device, "connected");
 	return 0;
 }
 

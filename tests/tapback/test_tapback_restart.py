@@ -42,6 +42,9 @@ class Tapback(Case):
             self.assert_connected(1)
         self.assertEqual(self.tapdisk.calls.count(CONNECT), 1)
         self.assertEqual(self.tapdisk.calls.count(DISCONNECT), 0)
+        about = 'minor 3 of tapdisk %d, 524288 sectors, 1 queues of 1 pages, x86_64' % self.tapdisk.pid
+        self.assertEqual(self.log().count('device 51712: connected: ' + about), 1)
+        self.assertEqual(self.log().count('device 51712: adopted: ' + about), 2)
         self.remove(1)
         self.guest(1, state=6)
         self.wait_state(1, XVDA, 6)
