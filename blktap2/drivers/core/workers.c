@@ -78,7 +78,9 @@ loop_work(struct loop *loop, int (*fn)(void *arg), void (*done_fn)(void *arg, in
 	work = malloc(sizeof(*work));
 	if (!work)
 		return -ENOMEM;
-	*work = (struct loop_job){ { run, done, NULL }, fn, done_fn, arg, 0 };
+	*work = (struct loop_job){
+		.job = { .run = run, .done = done }, .fn = fn, .done = done_fn, .arg = arg
+	};
 	err = workers_add(loop->workers, &work->job);
 	if (err)
 		free(work);

@@ -14,7 +14,6 @@
 
 #include "drivers/io/workers.h"
 
-#define IDLE_SECONDS 10
 #define STACK_BYTES (256u * 1024)
 
 enum worker_state { WORKER_NONE, WORKER_RUNS, WORKER_LEFT };
@@ -25,10 +24,7 @@ struct worker {
 	enum worker_state state;
 };
 
-struct jobs {
-	struct worker_job *first;
-	struct worker_job **end;
-};
+STAILQ_HEAD(jobs, worker_job);
 
 struct workers {
 	int fd; /* eventfd */
@@ -46,34 +42,6 @@ struct workers {
 	struct worker worker[WORKERS_MAX];
 };
 
-static void
-jobs_init(struct jobs *jobs)
-{
-	jobs->first = NULL;
-	jobs->end = &jobs->first;
-}
-
-static void
-jobs_add(struct jobs *jobs, struct worker_job *job)
-{
-	job->next = NULL;
-	*jobs->end = job;
-	jobs->end = &job->next;
-}
-
-static struct worker_job *
-jobs_take(struct jobs *jobs)
-{
-	struct worker_job *job = jobs->first;
-
-	if (job) {
-		jobs->first = job->next;
-		if (!jobs->first)
-			jobs->end = &jobs->first;
-	}
-	return job;
-}
-
 /* The counter cannot overflow: it grows by one per batch that the owner has not reaped. */
 static void
 tell_owner(struct workers *workers)
@@ -90,6 +58,7 @@ tell_owner(struct workers *workers)
 static struct worker_job *
 next_job(struct workers *workers)
 {
+	struct worker_job *job;
 	struct timespec until;
 	int err = 0;
 
@@ -101,13 +70,15 @@ next_job(struct workers *workers)
 		until.tv_sec++;
 	}
 	workers->idle++;
-	while (!workers->todo.first && !workers->leaving && !err)
+	while (STAILQ_EMPTY(&workers->todo) && !workers->leaving && !err)
 		err = pthread_cond_timedwait(&workers->more, &workers->lock, &until);
 	workers->idle--;
-	if (!workers->todo.first)
-		return NULL;
-	workers->waiting--;
-	return jobs_take(&workers->todo);
+	job = STAILQ_FIRST(&workers->todo);
+	if (job) {
+		STAILQ_REMOVE_HEAD(&workers->todo, link);
+		workers->waiting--;
+	}
+	return job;
 }
 
 static void *
@@ -123,8 +94,8 @@ worker_main(void *arg)
 		pthread_mutex_unlock(&workers->lock);
 		job->run(job);
 		pthread_mutex_lock(&workers->lock);
-		was_empty = !workers->ran.first;
-		jobs_add(&workers->ran, job);
+		was_empty = STAILQ_EMPTY(&workers->ran);
+		STAILQ_INSERT_TAIL(&workers->ran, job, link);
 		if (was_empty)
 			tell_owner(workers);
 	}
@@ -214,8 +185,8 @@ workers_new(struct workers **out, unsigned max, unsigned idle_ms)
 	}
 	workers->max = max < WORKERS_MAX ? max : WORKERS_MAX;
 	workers->idle_ms = idle_ms;
-	jobs_init(&workers->todo);
-	jobs_init(&workers->ran);
+	STAILQ_INIT(&workers->todo);
+	STAILQ_INIT(&workers->ran);
 	pthread_attr_init(&workers->attr);
 	pthread_attr_setstacksize(&workers->attr, STACK_BYTES);
 	pthread_mutex_init(&workers->lock, NULL);
@@ -279,7 +250,7 @@ workers_add(struct workers *workers, struct worker_job *job)
 	if (workers->running)
 		err = 0;
 	if (!err) {
-		jobs_add(&workers->todo, job);
+		STAILQ_INSERT_TAIL(&workers->todo, job, link);
 		workers->waiting++;
 		pthread_cond_signal(&workers->more);
 	}
@@ -290,19 +261,18 @@ workers_add(struct workers *workers, struct worker_job *job)
 void
 workers_reap(struct workers *workers)
 {
+	struct jobs ran = STAILQ_HEAD_INITIALIZER(ran);
 	struct worker_job *job;
-	struct jobs ran;
 
 	pthread_mutex_lock(&workers->lock);
-	ran = workers->ran;
-	jobs_init(&workers->ran);
+	STAILQ_CONCAT(&ran, &workers->ran);
 	join_left(workers);
 	pthread_mutex_unlock(&workers->lock);
 
-	if (!ran.first)
-		return;
-	while ((job = jobs_take(&ran)))
+	while ((job = STAILQ_FIRST(&ran))) {
+		STAILQ_REMOVE_HEAD(&ran, link);
 		job->done(job);
+	}
 }
 
 unsigned

@@ -5,13 +5,15 @@
 #ifndef IO_WORKERS_H
 #define IO_WORKERS_H
 
+#include <sys/queue.h>
+
 struct workers;
 
 /* Embedded in its owner, who keeps it until done was called. */
 struct worker_job {
 	void (*run)(struct worker_job *job);  /* on a worker */
 	void (*done)(struct worker_job *job); /* on the owner's thread, from workers_reap */
-	struct worker_job *next;
+	STAILQ_ENTRY(worker_job) link;
 };
 
 #define WORKERS_MAX 16
