@@ -17,6 +17,7 @@
 #include "common/checked.h"
 #include "common/cleanup.h"
 #include "common/io.h"
+#include "common/whole.h"
 
 #define SECTOR 512
 #define BOUNCE_BYTES (256u << 10)
@@ -32,51 +33,6 @@ static struct io_file *
 file_of(struct io *io)
 {
 	return (struct io_file *)io;
-}
-
-/* ---- plain transfers ----------------------------------------------------------------------------
- */
-
-static int
-read_all(int fd, void *buf, size_t bytes, uint64_t at)
-{
-	char *to = buf;
-	ssize_t got;
-
-	while (bytes) {
-		got = pread(fd, to, bytes, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			return -ENODATA;
-		to += got;
-		at += (uint64_t)got;
-		bytes -= (size_t)got;
-	}
-	return 0;
-}
-
-static int
-write_all(int fd, const void *buf, size_t bytes, uint64_t at)
-{
-	const char *from = buf;
-	ssize_t put;
-
-	while (bytes) {
-		put = pwrite(fd, from, bytes, (off_t)at);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -errno;
-		if (!put)
-			return -EIO;
-		from += put;
-		at += (uint64_t)put;
-		bytes -= (size_t)put;
-	}
-	return 0;
 }
 
 /* ---- through the aligned buffer -----------------------------------------------------------------
@@ -187,7 +143,7 @@ write_window(struct io_file *file, struct window *window, const char *from)
 	if (err && err != -ENODATA)
 		return err;
 	memcpy((char *)file->bounce + window->skip, from, window->part);
-	err = write_all(file->fd, file->bounce, window->length, window->at);
+	err = whole_write(file->fd, file->bounce, window->length, window->at);
 	return err || whole ? err : trim_window(file, window);
 }
 
@@ -227,7 +183,7 @@ file_read_at(struct io *io, void *buf, size_t bytes, uint64_t at)
 	if (file->bounce && !is_aligned(buf, bytes, at))
 		err = read_bounced(file, buf, bytes, at);
 	else
-		err = read_all(file->fd, buf, bytes, at);
+		err = whole_read(file->fd, buf, bytes, at);
 	return gave_up_direct(file, err) ? file_read_at(io, buf, bytes, at) : err;
 }
 
@@ -242,7 +198,7 @@ file_write_at(struct io *io, const void *buf, size_t bytes, uint64_t at)
 	if (file->bounce && !is_aligned(buf, bytes, at))
 		err = write_bounced(file, buf, bytes, at);
 	else
-		err = write_all(file->fd, buf, bytes, at);
+		err = whole_write(file->fd, buf, bytes, at);
 	return gave_up_direct(file, err) ? file_write_at(io, buf, bytes, at) : err;
 }
 

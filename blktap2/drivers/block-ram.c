@@ -9,10 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <tapdisk.h>
 
+#include "common/whole.h"
 #include "drivers/block-raw.h"
 
 struct ram_state {
@@ -22,24 +22,6 @@ struct ram_state {
 
 /* ---- open and close ---------------------------------------------------------------------------
  */
-
-/* The whole image, or -errno; an image that has become shorter is an error. */
-static int
-load(const struct ram_state *ram, int fd)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < ram->bytes) {
-		n = pread(fd, ram->store + done, ram->bytes - done, (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		done += (size_t)n;
-	}
-	return 0;
-}
 
 static void
 forget(struct ram_state *ram)
@@ -69,7 +51,8 @@ ram_open(td_driver_t *driver, const char *name, td_flag_t flags)
 	driver->info.sector_size = DEFAULT_SECTOR_SIZE;
 	driver->info.phys_sector_size = DEFAULT_SECTOR_SIZE;
 	driver->info.discard_granularity = DEFAULT_SECTOR_SIZE;
-	err = load(ram, file.fd);
+	/* An image that has become shorter is an error. */
+	err = whole_read(file.fd, ram->store, ram->bytes, 0);
 	if (err)
 		forget(ram);
 out:

@@ -11,6 +11,7 @@
 
 #include <tapdisk.h>
 
+#include "common/whole.h"
 #include "drivers/block-raw.h"
 
 struct sync_request {
@@ -43,28 +44,17 @@ queue_init(struct sync_queue *queue)
 /* ---- on the worker ----------------------------------------------------------------------------
  */
 
-/* All bytes, or -errno. */
 static int
 transfer(int fd, const td_request_t *treq)
 {
-	size_t left = (size_t)treq->secs << SECTOR_SHIFT;
-	off_t at = (off_t)(treq->sec << SECTOR_SHIFT);
-	char *buf = treq->buf;
-	ssize_t n;
+	size_t bytes = (size_t)treq->secs << SECTOR_SHIFT;
+	uint64_t at = treq->sec << SECTOR_SHIFT;
+	int err;
 
-	while (left) {
-		n = treq->op == TD_OP_READ ? pread(fd, buf, left, at) : pwrite(fd, buf, left, at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EIO;
-		buf += n;
-		at += n;
-		left -= (size_t)n;
-	}
-	return 0;
+	if (treq->op == TD_OP_WRITE)
+		return whole_write(fd, treq->buf, bytes, at);
+	err = whole_read(fd, treq->buf, bytes, at);
+	return err == -ENODATA ? -EIO : err;
 }
 
 static int

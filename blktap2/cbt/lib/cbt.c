@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "common/checked.h"
 #include "common/cleanup.h"
+#include "common/whole.h"
 
 #define CHILD_AT 16
 #define SIZE_AT 40
@@ -107,44 +108,13 @@ cbt_bits_all_set(const uint8_t *bits, uint64_t first, uint64_t count)
 /* ---- files ------------------------------------------------------------------------------------
  */
 
+/* A file that is too short is none of ours. */
 static int
-read_at(int fd, void *buf, size_t count, off_t at)
+read_at(int fd, void *buf, size_t count, uint64_t at)
 {
-	uint8_t *to = buf;
-	ssize_t got;
+	int err = whole_read(fd, buf, count, at);
 
-	while (count) {
-		got = pread(fd, to, count, at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			return -EINVAL;
-		to += got;
-		at += got;
-		count -= (size_t)got;
-	}
-	return 0;
-}
-
-static int
-write_at(int fd, const void *buf, size_t count, off_t at)
-{
-	const uint8_t *from = buf;
-	ssize_t put;
-
-	while (count) {
-		put = pwrite(fd, from, count, at);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -errno;
-		from += put;
-		at += put;
-		count -= (size_t)put;
-	}
-	return 0;
+	return err == -ENODATA ? -EINVAL : err;
 }
 
 int
@@ -196,7 +166,7 @@ cbt_write_header(int fd, const struct cbt_header *header)
 	uint8_t raw[CBT_HEADER_BYTES];
 
 	cbt_encode(header, raw);
-	return write_at(fd, raw, sizeof(raw), 0);
+	return whole_write(fd, raw, sizeof(raw), 0);
 }
 
 int
@@ -204,17 +174,17 @@ cbt_write_inconsistent(int fd)
 {
 	static const uint8_t zero[4];
 
-	return write_at(fd, zero, sizeof(zero), CBT_CONSISTENT_AT);
+	return whole_write(fd, zero, sizeof(zero), CBT_CONSISTENT_AT);
 }
 
 int
 cbt_read_bits(int fd, uint64_t at, void *buf, size_t count)
 {
-	return read_at(fd, buf, count, (off_t)(CBT_HEADER_BYTES + at));
+	return read_at(fd, buf, count, CBT_HEADER_BYTES + at);
 }
 
 int
 cbt_write_bits(int fd, uint64_t at, const void *buf, size_t count)
 {
-	return write_at(fd, buf, count, (off_t)(CBT_HEADER_BYTES + at));
+	return whole_write(fd, buf, count, CBT_HEADER_BYTES + at);
 }
