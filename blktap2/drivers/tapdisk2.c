@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -213,22 +214,14 @@ open_rings(struct tapdisk *tapdisk)
 	return &tapdisk->rings;
 }
 
+/* What everything else needs: a log, the control directory, the drivers. */
 static int
-start(struct tapdisk *tapdisk, const sigset_t *signals)
+prepare(struct tapdisk *tapdisk)
 {
-	const char *why = NULL;
-	struct tapdisk_config config = {
-		.io_engine = secure_getenv("TAPDISK_AIO"),
-		.idle_timeout_s = tapdisk->options.params ? 0 : tapdisk->options.idle_timeout_s,
-		.opened = disk_opened,
-		.event = disk_event,
-		.arg = tapdisk,
-	};
-	struct control_config control = { .devices = &tapdisk->control_devices };
 	struct reason fault;
 	int err;
 
-	tapdisk->log = tlog_new(LOG_DIR, tapdisk->options.foreground);
+	tapdisk->log = tlog_new(LOG_DIR, _PATH_LOG, tapdisk->options.foreground);
 	err = rundir_path(&tapdisk->control_dir);
 	if (!err)
 		err = rundir_create(tapdisk->control_dir);
@@ -240,18 +233,40 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 	tapdisk->types = tapdisk_disktype_table();
 	if (!tapdisk->types)
 		return start_failed(tapdisk, -ENOMEM, "the table of drivers", NULL);
-	config.types = tapdisk->types;
-	config.log = tapdisk->log;
-	config.control_dir = tapdisk->control_dir;
 	limits_raise(tapdisk->log);
-	err = tapdisk_server_new(&tapdisk->server, &config);
+	return 0;
+}
+
+static int
+start_engine(struct tapdisk *tapdisk, const sigset_t *signals)
+{
+	const struct tapdisk_config config = {
+		.io_engine = secure_getenv("TAPDISK_AIO"),
+		.control_dir = tapdisk->control_dir,
+		.types = tapdisk->types,
+		.log = tapdisk->log,
+		.idle_timeout_s = tapdisk->options.params ? 0 : tapdisk->options.idle_timeout_s,
+		.opened = disk_opened,
+		.event = disk_event,
+		.arg = tapdisk,
+	};
+	int err = tapdisk_server_new(&tapdisk->server, &config);
+
 	if (err)
 		return start_failed(tapdisk, err, "the event loop",
 				    err == -EINVAL ? "TAPDISK_AIO names no I/O engine" : NULL);
 	err = watch_signals(tapdisk, signals);
-	if (err)
-		return start_failed(tapdisk, err, "signals", NULL);
-	err = kernel_devices_new(&tapdisk->devices, tapdisk->server);
+	return err ? start_failed(tapdisk, err, "signals", NULL) : 0;
+}
+
+static int
+start_frontends(struct tapdisk *tapdisk)
+{
+	struct control_config control = { .server = tapdisk->server,
+					  .devices = &tapdisk->control_devices };
+	const char *why = NULL;
+	int err = kernel_devices_new(&tapdisk->devices, tapdisk->server);
+
 	if (err)
 		return start_failed(tapdisk, err, "block devices", NULL);
 	tapdisk->control_devices = (struct control_devices){
@@ -259,15 +274,22 @@ start(struct tapdisk *tapdisk, const sigset_t *signals)
 		.remove = remove_device,
 		.arg = tapdisk->devices,
 	};
-	control.server = tapdisk->server;
 	control.rings = open_rings(tapdisk);
 	err = control_server_new(&tapdisk->control, &control, &why);
 	if (err)
 		return start_failed(tapdisk, err, "the control socket", why);
 	err = nbdclient_new(&tapdisk->nbdclient, tapdisk->server, &why);
-	if (err)
-		return start_failed(tapdisk, err, "the receiver of NBD connections", why);
-	return 0;
+	return err ? start_failed(tapdisk, err, "the receiver of NBD connections", why) : 0;
+}
+
+static int
+start(struct tapdisk *tapdisk, const sigset_t *signals)
+{
+	int err = prepare(tapdisk);
+
+	if (!err)
+		err = start_engine(tapdisk, signals);
+	return err ? err : start_frontends(tapdisk);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The log: every line goes to the process's own file and, as a datagram, to syslog.  Neither may
- * ever hold up the loop: a full socket drops the line and counts it.
+ * ever hold up the loop: a full socket drops the line.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,11 +28,11 @@ struct tlog {
 	pthread_mutex_t lock; /* drivers log from workers while they open */
 	char *path;           /* owned; NULL: no file */
 	int fd;               /* -1: no file */
-	int syslog_fd;        /* -1: no syslog */
+	struct sockaddr_un syslog;
+	int syslog_fd; /* -1: nobody listens there */
 	bool to_stderr;
 	atomic_int level;   /* of the least that is written */
-	bool worth_keeping; /* something above info was logged */
-	unsigned long dropped;
+	bool worth_keeping; /* something above notice was logged */
 };
 
 static int
@@ -42,14 +42,13 @@ open_file(const char *path)
 }
 
 static int
-connect_syslog(void)
+connect_syslog(const struct sockaddr_un *to)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+	if (connect(fd, (const struct sockaddr *)to, sizeof(*to))) {
 		close(fd);
 		return -1;
 	}
@@ -57,7 +56,7 @@ connect_syslog(void)
 }
 
 struct tlog *
-tlog_new(const char *dir, bool to_stderr)
+tlog_new(const char *dir, const char *syslog, bool to_stderr)
 {
 	struct tlog *log = calloc(1, sizeof(*log));
 
@@ -69,7 +68,9 @@ tlog_new(const char *dir, bool to_stderr)
 	}
 	pthread_mutex_init(&log->lock, NULL);
 	log->fd = log->path ? open_file(log->path) : -1;
-	log->syslog_fd = connect_syslog();
+	log->syslog.sun_family = AF_UNIX;
+	snprintf(log->syslog.sun_path, sizeof(log->syslog.sun_path), "%s", syslog);
+	log->syslog_fd = connect_syslog(&log->syslog);
 	log->to_stderr = to_stderr;
 	atomic_init(&log->level, LOG_INFO);
 	return log;
@@ -97,6 +98,8 @@ tlog_reopen(struct tlog *log)
 {
 	int fd;
 
+	if (!log)
+		return;
 	pthread_mutex_lock(&log->lock);
 	fd = log->path ? open_file(log->path) : -1;
 	if (fd >= 0) {
@@ -128,6 +131,7 @@ put_file(struct tlog *log, const char *text)
 {
 	char line[TLOG_LINE + 64];
 	struct timespec now;
+	ssize_t unused;
 	struct tm tm;
 	int length;
 
@@ -136,8 +140,16 @@ put_file(struct tlog *log, const char *text)
 	length = snprintf(line, sizeof(line), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s\n",
 			  tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
 			  tm.tm_sec, now.tv_nsec / 1000000, text);
-	if (write(log->fd, line, (size_t)length) < 0)
-		log->dropped++;
+	unused = write(log->fd, line, (size_t)length);
+	(void)unused; /* there is nobody to tell */
+}
+
+/* True: the datagram was taken, or dropped because the socket is full. */
+static bool
+send_syslog(int fd, const char *line, size_t length)
+{
+	return fd >= 0 && (send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+			   errno == EAGAIN || errno == ENOBUFS);
 }
 
 static void
@@ -147,8 +159,13 @@ put_syslog(struct tlog *log, int level, const char *text)
 	int length = snprintf(line, sizeof(line), "<%d>tapdisk2[%d]: %s", LOG_DAEMON | level,
 			      (int)getpid(), text);
 
-	if (send(log->syslog_fd, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log->dropped++;
+	if (send_syslog(log->syslog_fd, line, (size_t)length))
+		return;
+	/* Who listened has ended, and another may have begun. */
+	if (log->syslog_fd >= 0)
+		close(log->syslog_fd);
+	log->syslog_fd = connect_syslog(&log->syslog);
+	send_syslog(log->syslog_fd, line, (size_t)length);
 }
 
 void
@@ -161,14 +178,13 @@ tlog_v(struct tlog *log, int level, const char *format, va_list args)
 	vsnprintf(text, sizeof(text), format, args);
 	escape(text);
 	pthread_mutex_lock(&log->lock);
-	if (level < LOG_INFO && level != LOG_NOTICE)
+	if (level < LOG_NOTICE)
 		log->worth_keeping = true;
 	if (log->to_stderr)
 		fprintf(stderr, "tapdisk2: %s\n", text);
 	if (log->fd >= 0)
 		put_file(log, text);
-	if (log->syslog_fd >= 0)
-		put_syslog(log, level, text);
+	put_syslog(log, level, text);
 	pthread_mutex_unlock(&log->lock);
 }
 

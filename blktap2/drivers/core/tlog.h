@@ -19,13 +19,14 @@ struct tlog_limit {
 };
 
 /*
- * Log to dir/tapdisk.<pid>.log (NULL: not) and to syslog; with to_stderr also there.  A directory
- * that refuses leaves syslog alone.  Returns NULL when memory is short.
+ * Log to dir/tapdisk.<pid>.log (NULL: not), and to syslog, which listens at that path (_PATH_LOG);
+ * with to_stderr also there.  A directory that refuses leaves syslog alone.  Returns NULL when
+ * memory is short.
  */
-struct tlog *tlog_new(const char *dir, bool to_stderr);
-void tlog_free(struct tlog *log); /* removes the file when nothing above info was logged */
+struct tlog *tlog_new(const char *dir, const char *syslog, bool to_stderr);
+void tlog_free(struct tlog *log); /* removes the file when nothing above notice was logged */
 
-/* Open the file again, after it was rotated. */
+/* Open the file again, after it was rotated.  NULL is fine. */
 void tlog_reopen(struct tlog *log);
 
 /* Lines below this level, as in syslog(3), are dropped; LOG_INFO to begin with.  NULL is fine. */
