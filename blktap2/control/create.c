@@ -104,8 +104,9 @@ find_singleton(struct ctl *ctl, const char *params, int *lock)
 	if (!type)
 		return -ENOMEM;
 	*lock = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (*lock >= 0)
-		lock_with_patience(*lock);
+	/* A file that cannot be opened or locked at all is the driver's to refuse. */
+	if (*lock >= 0 && lock_with_patience(*lock) == -ETIMEDOUT)
+		return reason(&ctl->why, -ETIMEDOUT, "%s: others are at work on it", path);
 	err = ctl_list(ctl, &filter, &rows, NULL);
 	if (err)
 		return err;
