@@ -307,6 +307,35 @@ START_TEST(a_close_answers_and_unmaps)
 }
 END_TEST
 
+/* At once, or when an orderly close takes too long; what was read goes nowhere. */
+START_TEST(a_forced_close_lets_go_at_once)
+{
+	struct outcome outcome = { 0 }, forced = { 0 };
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	memset(rig.data, 0x77, 4096);
+	ask(0, READ, 1, 0, 0);
+	ask(0, WRITE, 2, 8, 1);
+	ring_turn(&rig);
+	if (_i) {
+		vbd_close(rig.engine.vbd, false, outcome_done, &outcome);
+		ring_turn(&rig);
+		ck_assert_uint_eq(guest_mapped(&rig.guest), 1);
+	}
+	vbd_close(rig.engine.vbd, true, outcome_done, &forced);
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+	ring_turn(&rig);
+	ck_assert(!forced.ended);
+	ck_assert_uint_eq(atomic_load(front_word(&rig.queues[0], FRONT_RSP_PROD)), 0);
+	probe_release(0);
+	rig_until(&rig.engine, &forced.ended);
+	ck_assert_int_eq(outcome.ended, _i);
+	ck_assert_int_eq(rig.data[0], 0x77);
+	ck_assert_uint_eq(ring_state_of(&rig), 0);
+}
+END_TEST
+
 START_TEST(a_closed_disk_drops_requests_that_waited_for_it)
 {
 	struct outcome outcome = { 0 };
@@ -417,6 +446,7 @@ suite(void)
 	tcase_add_test(tests, by_force_memory_is_let_go_at_once);
 	tcase_add_test(tests, force_helps_who_waits_for_a_disk_that_hangs);
 	tcase_add_test(tests, a_close_answers_and_unmaps);
+	tcase_add_loop_test(tests, a_forced_close_lets_go_at_once, 0, 2);
 	tcase_add_test(tests, a_closed_disk_drops_requests_that_waited_for_it);
 	tcase_add_test(tests, a_restarted_guest_has_its_requests_served_again);
 	tcase_add_test(tests, polling_needs_no_events);

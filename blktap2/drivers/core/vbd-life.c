@@ -137,6 +137,18 @@ shutdown_sources(struct vbd *vbd)
 }
 
 static void
+force_sources(struct vbd *vbd)
+{
+	struct vbd_source *source, *next;
+
+	for (source = TAILQ_FIRST(&vbd->sources); source; source = next) {
+		next = TAILQ_NEXT(source, link);
+		if (source->ops->force)
+			source->ops->force(source);
+	}
+}
+
+static void
 release_sources(struct vbd *vbd)
 {
 	struct vbd_source *source, *next;
@@ -582,6 +594,7 @@ overtake(struct vbd *vbd, vbd_done_fn done, void *arg)
 	wait_for(vbd, done, arg);
 	if (!was_close)
 		start_shutdown(vbd);
+	force_sources(vbd);
 	/* An open between two attempts has no worker that would come back. */
 	if (op->stage == VBD_STAGE_OPENING && loop_timer_is_set(&vbd->op_timer))
 		reject_opened(vbd, 0);
@@ -603,6 +616,8 @@ vbd_close(struct vbd *vbd, bool force, vbd_done_fn done, void *arg)
 	} else if (begin(vbd, VBD_GOAL_CLOSE, VBD_STAGE_DRAINING, done, arg) == 0) {
 		vbd->op.force = force;
 		start_shutdown(vbd);
+		if (force)
+			force_sources(vbd);
 		if (vbd->chain) {
 			vbd_run_retries(vbd, force);
 			start_draining(vbd);

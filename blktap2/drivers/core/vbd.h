@@ -105,6 +105,12 @@ struct vbd_source_ops {
 	 */
 	void (*shutdown)(struct vbd_source *source);
 
+	/*
+	 * It closes by force: nothing in flight is to be answered any more, and what is the peer's
+	 * is let go of now.  After shutdown, perhaps long after.  May be NULL.
+	 */
+	void (*force)(struct vbd_source *source);
+
 	/* Nothing is in flight any more: drop peers and endpoints, vbd_source_del, free the source.
 	 */
 	void (*release)(struct vbd_source *source);

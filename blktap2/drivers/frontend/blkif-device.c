@@ -143,6 +143,15 @@ shutdown_source(struct vbd_source *source)
 	blkif_device_settle(device);
 }
 
+/* Memory is let go of, whatever is in flight. */
+static void
+force(struct vbd_source *source)
+{
+	struct blkif_device *device = device_of(source);
+
+	blkif_device_disconnect(device, true);
+}
+
 /* Nothing is in flight, so nothing is left by now; if it were, it would go without us. */
 static void
 release(struct vbd_source *source)
@@ -159,6 +168,7 @@ release(struct vbd_source *source)
 static const struct vbd_source_ops source_ops = {
 	.mask = mask,
 	.shutdown = shutdown_source,
+	.force = force,
 	.release = release,
 	.ring_stats = blkif_device_stats,
 };
