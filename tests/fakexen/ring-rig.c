@@ -179,14 +179,15 @@ ring_other_open(struct ring_rig *rig, struct ring_other *other, bool is_32)
 }
 
 int
-ring_other_connect(struct ring_rig *rig, struct ring_other *other, bool read_only)
+ring_other_connect(struct ring_rig *rig, struct ring_other *other, const struct ring_form *form)
 {
 	struct blkif_queue_config queue = { 0, other->queue.port, other->queue.grefs };
 	struct blkif_config config = {
 		.domid = RING_OTHER_DOMID,
 		.devid = RING_DEVID,
 		.proto = other->queue.is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64,
-		.read_only = read_only,
+		.read_only = form && form->read_only,
+		.offers = form ? form->offers : 0,
 		.queue_count = 1,
 		.queues = &queue,
 	};

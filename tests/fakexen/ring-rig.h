@@ -64,7 +64,8 @@ int ring_disconnect(struct ring_rig *rig, bool force); /* and wait until it is u
 void ring_flag(void *arg);
 
 void ring_other_open(struct ring_rig *rig, struct ring_other *other, bool is_32);
-int ring_other_connect(struct ring_rig *rig, struct ring_other *other, bool read_only);
+int ring_other_connect(struct ring_rig *rig, struct ring_other *other,
+		       const struct ring_form *form);
 int ring_other_disconnect(struct ring_rig *rig); /* nothing of it may be in flight */
 void ring_other_close(struct ring_rig *rig, struct ring_other *other);
 

@@ -184,14 +184,15 @@ END_TEST
 
 START_TEST(two_guests_share_a_disk)
 {
+	struct ring_form form = { .read_only = true };
 	struct front_response response;
 	struct front_segment segment;
 	struct ring_other other;
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	ring_other_open(&rig, &other, true);
-	ck_assert_int_eq(ring_other_connect(&rig, &other, true), 0);
-	ck_assert_int_eq(ring_other_connect(&rig, &other, true), -EALREADY);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, &form), 0);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, &form), -EALREADY);
 	round_trip(0, 3, 5);
 	/* The second one may read what the first one writes. */
 	segment = (struct front_segment){ other.gref, 0, 7 };
@@ -303,6 +304,34 @@ START_TEST(a_grant_that_is_not_used_makes_room)
 	eleven(READ, kept);
 	ck_assert_mem_eq(probe.store, rig.data + kept * PAGE, 11 * PAGE);
 	ck_assert_uint_eq(machine->copies, copies);
+}
+END_TEST
+
+/* The process keeps so many of them, of all guests together. */
+START_TEST(no_guest_keeps_more_than_the_process_can)
+{
+	struct ring_form greedy = { .queues = 8, .order = 4, .offers = 0x1f };
+	struct ring_form form = { .offers = 0x1f };
+	struct front_segment segment;
+	struct ring_other other;
+	unsigned i;
+
+	ring_other_open(&rig, &other, false);
+	segment = (struct front_segment){ other.gref, 0, 7 };
+	for (i = 0; i < 2; i++) {
+		rig.guest.next_page = rig.first_ring_page;
+		ck_assert_int_eq(ring_connect(&rig, i ? NULL : &greedy), 0);
+		ck_assert_int_eq(ring_other_connect(&rig, &other, &form), 0);
+		front_direct(&other.queue, READ, 1, 0, &segment, 1);
+		front_push(&other.queue);
+		ring_turn(&rig);
+		ck_assert_uint_eq(guest_mapped(&other.guest), i ? 2 : 1);
+		ck_assert_int_eq(ring_other_disconnect(&rig), 0);
+		ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+		world_unbind(&other.guest.events, other.queue.port);
+		other.queue.port = (uint32_t)world_listen(&other.guest.events, other.guest.backend);
+	}
+	ring_other_close(&rig, &other);
 }
 END_TEST
 
@@ -428,6 +457,7 @@ suite(void)
 	tcase_add_test(tests, grants_that_stay_are_mapped_once);
 	tcase_add_test(tests, more_grants_than_are_kept_are_copied);
 	tcase_add_test(tests, a_grant_that_is_not_used_makes_room);
+	tcase_add_test(tests, no_guest_keeps_more_than_the_process_can);
 	tcase_add_loop_test(tests, a_discard_clears_what_it_names_and_nothing_else, 0, 2);
 	tcase_add_test(tests, a_discard_leaves_parts_of_sectors_alone);
 	tcase_add_test(tests, what_cannot_be_discarded_is_told);

@@ -324,7 +324,7 @@ START_TEST(one_broken_queue_ends_all_of_the_guest_and_of_nobody_else)
 	struct ring_other other;
 
 	ring_other_open(&rig, &other, false);
-	ck_assert_int_eq(ring_other_connect(&rig, &other, false), 0);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, NULL), 0);
 	ck_assert_int_eq(ring_connect(&rig, &form), 0);
 	ring_turn(&rig);
 	atomic_store(front_word(&rig.queues[2], FRONT_REQ_PROD), 4711);

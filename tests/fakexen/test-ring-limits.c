@@ -198,7 +198,7 @@ START_TEST(one_guest_leaves_memory_to_others)
 	ck_assert_int_eq(rig_open(&rig.engine, "big:x", 0), 0);
 	ck_assert_int_eq(ring_connect(&rig, &form), 0);
 	ring_other_open(&rig, &other, false);
-	ck_assert_int_eq(ring_other_connect(&rig, &other, false), 0);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, NULL), 0);
 	probe.hold = true;
 	for (i = 0; i < 256; i++)
 		segments[i] = ring_segment(&rig, i, 0, 7);

@@ -161,6 +161,33 @@ START_TEST(what_is_under_way_can_be_told)
 }
 END_TEST
 
+/* Refused at the door, or given up while the disk was paused: not in flight any more. */
+START_TEST(what_no_driver_has_seen_is_counted_to_its_end)
+{
+	struct outcome paused = { 0 }, closed = { 0 };
+	struct ask ask = { .err = 0 };
+	uint8_t page[PAGE];
+	char name[32], path[160], data[512];
+
+	snprintf(name, sizeof(name), "vdi-%d", rig.engine.minor);
+	path_of_page(path, name);
+	ck_assert_int_eq(ask_run(&rig.engine, TD_OP_READ, PROBE_SECTORS, 1, data), -EINVAL);
+	ck_assert_int_eq(ask_run(&rig.engine, TD_OP_READ, 0, 1, data), 0);
+	read_file(path, page, PAGE);
+	check_numbers(page, READS, (uint64_t[]){ 2, 2, 1 }, 3);
+	check_numbers(page, ERRORS, (uint64_t[]){ 1 }, 1);
+	vbd_pause(rig.engine.vbd, outcome_done, &paused);
+	rig_until(&rig.engine, &paused.ended);
+	ask_start(&rig.engine, &ask, TD_OP_WRITE, 0, 1, data);
+	vbd_close(rig.engine.vbd, false, outcome_done, &closed);
+	rig_until(&rig.engine, &closed.ended);
+	ck_assert_int_eq(ask_wait(&rig.engine, &ask), -ESHUTDOWN);
+	read_file(path, page, PAGE);
+	check_numbers(page, WRITES, (uint64_t[]){ 1, 1, 0 }, 3);
+	check_numbers(page, ERRORS, (uint64_t[]){ 2 }, 1);
+}
+END_TEST
+
 /* ---- how the rings stand ------------------------------------------------------------------------
  */
 
@@ -346,7 +373,7 @@ START_TEST(the_disk_tells_about_its_rings)
 	const char *second;
 
 	ring_other_open(&rig, &other, false);
-	ck_assert_int_eq(ring_other_connect(&rig, &other, false), 0);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, NULL), 0);
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	ck_assert_int_eq(ring_do(&rig, READ, 0, 1), 0);
 	ck_assert_int_eq(ring_do(&rig, READ, PROBE_SECTORS, 1), -1);
@@ -393,6 +420,7 @@ suite(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, each_request_is_counted_once);
 	tcase_add_test(tests, what_is_under_way_can_be_told);
+	tcase_add_test(tests, what_no_driver_has_seen_is_counted_to_its_end);
 	tcase_add_test(tests, the_counters_of_a_ring_are_shown);
 	tcase_add_test(tests, all_queues_are_shown);
 	tcase_add_test(tests, pages_are_there_as_long_as_the_ring);

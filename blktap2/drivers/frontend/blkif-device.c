@@ -33,6 +33,8 @@ let_go(struct blkif_device *device)
 	device->severed = true;
 	persistent_free(device->persistent);
 	device->persistent = NULL;
+	device->blkif->kept_max -= device->kept_max;
+	device->kept_max = 0;
 	if (device->gone)
 		device->gone(device->gone_arg);
 	device->gone = NULL;
@@ -238,14 +240,22 @@ copy_config(struct blkif_device *device, const struct blkif_config *config)
 static void
 keep_grants(struct blkif_device *device)
 {
-	unsigned i, limit = 0;
+	struct blkif *blkif = device->blkif;
+	unsigned left = BLKIF_KEPT_MAX - blkif->kept_max, i, limit = 0;
 
 	if (!(device->config.offers & BLKIF_OFFERS_PERSISTENT))
 		return;
 	for (i = 0; i < device->config.queue_count; i++)
 		limit += device->queues[i].ring.slots * BLKIF_DIRECT_SEGMENTS;
-	device->persistent = persistent_new(&device->blkif->grants, device->blkif->loop,
-					    device->config.domid, limit);
+	limit = limit < left ? limit : left;
+	if (!limit)
+		return;
+	device->persistent =
+		persistent_new(&blkif->grants, blkif->loop, device->config.domid, limit);
+	if (!device->persistent)
+		return;
+	device->kept_max = limit;
+	blkif->kept_max += limit;
 }
 
 static void

@@ -50,6 +50,10 @@ struct blkif_queue;
 #define BLKIF_COPIES_MAX 4096  /* in one call */
 #define BLKIF_TURN_REQUESTS 64 /* taken from a queue before others have their turn */
 
+/* Grants that stay mapped, of all rings: each is a mapping, and a process may have 65530 of them.
+ */
+#define BLKIF_KEPT_MAX 32768
+
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
@@ -128,6 +132,7 @@ struct blkif_device {
 	struct blkif_slot *barrier;    /* everything waits for it; NULL: none */
 	bool barrier_waits;            /* itself, for all before it */
 	struct persistent *persistent; /* NULL: grants are not kept */
+	unsigned kept_max;             /* grants that it may keep */
 	void (*gone)(void *arg);
 	void *gone_arg;
 	struct blkif_counters counters;
@@ -148,6 +153,7 @@ struct blkif {
 	struct xen_events *events;
 	TAILQ_HEAD(, blkif_device) devices;
 	unsigned device_count;
+	unsigned kept_max; /* grants that all of them may keep */
 	TAILQ_HEAD(, blkif_queue) active;
 	struct blkif_slots copies; /* to be made at the end of this turn */
 	struct loop_task task;
