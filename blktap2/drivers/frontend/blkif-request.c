@@ -216,7 +216,10 @@ begin_write(struct blkif_slot *slot)
 
 /* ---- discard ---- */
 
-/* Whole logical sectors inside the range: what is left out stays as it is. */
+/*
+ * Whole logical sectors inside the range: what is left out stays as it is.  That it be done
+ * securely was offered to nobody, and a guest that asks for it gets what others get.
+ */
 static void
 start_discard(struct blkif_slot *slot)
 {
