@@ -270,6 +270,30 @@ file_zero(struct io *io, uint64_t at, uint64_t bytes)
 	return write_zeros(io, at, bytes);
 }
 
+/* Where the file system knows nothing of holes, all is data. */
+static int
+file_data_run(struct io *io, uint64_t at, uint64_t bytes, uint64_t *run, bool *is_data)
+{
+	int fd = file_of(io)->fd;
+	off_t next;
+
+	if (io->is_device || !bytes)
+		return 0;
+	if (!range_fits(at, bytes, INT64_MAX))
+		return -EINVAL;
+	next = lseek(fd, (off_t)at, SEEK_DATA);
+	if (next < 0 && errno != ENXIO)
+		return errno == EINVAL ? 0 : -errno;
+	*is_data = next == (off_t)at;
+	if (*is_data)
+		next = lseek(fd, (off_t)at, SEEK_HOLE);
+	/* No data, or no hole, any more. */
+	if (next < 0 || (uint64_t)next - at > bytes)
+		return 0;
+	*run = (uint64_t)next - at;
+	return 0;
+}
+
 static void
 file_close(struct io *io)
 {
@@ -285,6 +309,7 @@ static const struct io_ops file_ops = {
 	.size = file_size,
 	.truncate = file_truncate,
 	.zero = file_zero,
+	.data_run = file_data_run,
 	.close = file_close,
 };
 

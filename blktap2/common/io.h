@@ -29,6 +29,11 @@ struct io_ops {
 	/* A range inside the file or device reads as zeros from now on; its storage may be given
 	 * back. */
 	int (*zero)(struct io *io, uint64_t at, uint64_t bytes);
+	/*
+	 * Of a range inside the file or device: the first *run bytes hold data (*is_data), or are a
+	 * hole that reads as zeros.  NULL: it is all data.
+	 */
+	int (*data_run)(struct io *io, uint64_t at, uint64_t bytes, uint64_t *run, bool *is_data);
 	/* Ends the use of io.  What was not synced may be lost. */
 	void (*close)(struct io *io);
 };
@@ -72,6 +77,14 @@ static inline int
 io_zero(struct io *io, uint64_t at, uint64_t bytes)
 {
 	return io->ops->zero(io, at, bytes);
+}
+
+static inline int
+io_data_run(struct io *io, uint64_t at, uint64_t bytes, uint64_t *run, bool *is_data)
+{
+	*run = bytes;
+	*is_data = true;
+	return io->ops->data_run ? io->ops->data_run(io, at, bytes, run, is_data) : 0;
 }
 
 static inline void

@@ -44,6 +44,25 @@ def fill_table(path, order):
         image.write(footer)
 
 
+def a_sparse_file_is_copied():
+    """The same of a raw parent, whose last sector is a part of one, and of a fixed image."""
+    last = BLOCKS * 4096 - 1
+    with open('raw', 'wb') as raw:
+        raw.truncate(last * 512)
+        for at, data in ((4999, b'xyz'), (1 << 40, b'd' * 600), (last * 512, b'end')):
+            raw.seek(at)
+            raw.write(data)
+    util('snapshot', '-n', 'on-raw.vhd', '-p', 'raw', '-m')
+    util('create', '-n', 'fixed.vhd', '-r', '-s', str(512 << 10))
+    subprocess.run([WRITE, 'fixed.vhd', '9', '2', '65', '9000', '1', '66'], check=True)
+    for name, places in (('on-raw.vhd', (9, (1 << 40) // 512, last - 1)), ('fixed.vhd', (9, 8999))):
+        util('copy', '-n', name, '-N', 'copy-of-' + name)
+        for sector in places:
+            args = ('-r', str(sector), '-c', '2')
+            want = util('read', '-n', name, *args)
+            assert want.strip('\0') and util('read', '-n', 'copy-of-' + name, *args) == want, sector
+
+
 def a_sparse_chain_is_copied():
     """Reading all of it would take longer than a test may."""
     last = BLOCKS * 4096 - 1
@@ -70,7 +89,7 @@ def main():
         except OSError:
             print('1..0 # SKIP no file can have 2 TiB here')
             return
-        print('1..4')
+        print('1..5')
         fill_table('large.vhd', reversed(range(BLOCKS)))
         assert util('check', '-n', 'large.vhd', limit=True) == 'large.vhd is valid\n'
         print('ok 1 - checked, backwards as the blocks may lie')
@@ -90,6 +109,8 @@ def main():
         print('ok 3 - two blocks in one place are found')
         a_sparse_chain_is_copied()
         print('ok 4 - a chain that holds little is copied')
+        a_sparse_file_is_copied()
+        print('ok 5 - and so is a file of holes')
 
 
 main()

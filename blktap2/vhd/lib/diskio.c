@@ -185,6 +185,44 @@ read_image(vhd_context_t *ctx, uint8_t *buf, uint64_t sector, uint32_t sectors)
 	return err;
 }
 
+/* Holes of a file read as zeros, unless zeros mean something else. */
+static int
+file_run(struct io *io, uint64_t sector, uint32_t sectors, uint32_t *run, bool *present)
+{
+	uint64_t bytes;
+	int err;
+
+	*run = sectors;
+	*present = true;
+	err = io_data_run(io, sector << VHD_SECTOR_SHIFT, (uint64_t)sectors << VHD_SECTOR_SHIFT,
+			  &bytes, present);
+	if (err)
+		return err;
+	/* A sector that begins as a hole may end as data. */
+	if (!*present && bytes < VHD_SECTOR_SIZE)
+		*present = true;
+	*run = *present ? (uint32_t)secs_round_up_no_zero(bytes)
+			: (uint32_t)(bytes >> VHD_SECTOR_SHIFT);
+	return 0;
+}
+
+static int
+raw_run(const struct vhd_lower *lower, uint64_t sector, uint32_t sectors, uint32_t *run,
+	bool *present)
+{
+	uint64_t end = lower->raw_bytes >> VHD_SECTOR_SHIFT;
+
+	/* The last sector may be a part of one. */
+	*run = sectors;
+	*present = sector == end;
+	if (sector >= end) {
+		*run = sector == end ? 1 : sectors;
+		return 0;
+	}
+	return file_run(lower->raw, sector,
+			end - sector < sectors ? (uint32_t)(end - sector) : sectors, run, present);
+}
+
 int
 vhd_chain_run(vhd_context_t *ctx, uint64_t sector, uint32_t sectors, uint32_t *run, bool *present)
 {
@@ -201,13 +239,14 @@ vhd_chain_run(vhd_context_t *ctx, uint64_t sector, uint32_t sectors, uint32_t *r
 		return err;
 	if (end - sector < sectors)
 		sectors = (uint32_t)(end - sector);
+	if (!vhd_image_is_dynamic(&ctx->priv->image) && !ctx->priv->crypt)
+		return file_run(ctx->priv->io, sector, sectors, run, present);
 	err = vhd_image_run(ctx, sector, sectors, run, present, &at);
 	if (err || *present)
 		return err;
 	if (lower->vhd)
 		return vhd_chain_run(lower->vhd, sector, *run, run, present);
-	*present = lower->raw != NULL;
-	return 0;
+	return lower->raw ? raw_run(lower, sector, *run, run, present) : 0;
 }
 
 static int
