@@ -185,6 +185,11 @@ disk_event(void *arg, struct vbd *vbd, const char *kind)
 {
 	struct tapdisk *tapdisk = arg;
 
+	/* Whoever has the last answer finds no trace of this process. */
+	if (strcmp(kind, "leaving") == 0) {
+		nbdclient_free(tapdisk->nbdclient);
+		tapdisk->nbdclient = NULL;
+	}
 	if (tapdisk->control)
 		control_server_event(tapdisk->control, vbd, kind);
 }
