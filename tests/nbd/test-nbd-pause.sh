@@ -23,9 +23,12 @@ nbdcopy "$uri" "$tmp/copy"
 cmp "$tmp/source" "$tmp/copy" || fail "other bytes after $pauses pauses"
 
 # Close under load: the client learns of it, nothing waits for it.
-nbdcopy --connections=4 "$tmp/source" "$uri" 2> "$tmp/err" &
-copy=$!
-wait_for grep -q . "/proc/$copy/cmdline"
+while nbdcopy --connections=4 "$tmp/source" "$uri" 2> "$tmp/err"; do :; done &
+copies=$!
+is_connected() {
+    tap-ctl stats -p "$pid" -m "$minor" | grep -q '"clients": [1-9]'
+}
+wait_for is_connected
 stop_disk "$pid" "$minor"
-wait "$copy" || :
+wait "$copies" || :
 nothing_left

@@ -58,7 +58,7 @@ assert rows[-1] == {"pid": None, "minor": 2, "state": None, "states": [], "type"
 # One that hangs: a bare row and a warning, and the others complete.
 kill -STOP "$first"
 at_exit kill -CONT "$first"
-expect_exit 0 tap-ctl --timeout 1 list
+expect_exit 0 tap-ctl --timeout 5 list
 kill -CONT "$first"
 rows "pid=$first" "pid=$second minor=1 state=0 args=aio:$odd" >"$tmp/want"
 printf 'minor=%s\n' 0 2 >>"$tmp/want"
