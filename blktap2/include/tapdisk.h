@@ -83,6 +83,13 @@ extern "C" {
 /* The name that it is then opened with: this and the path of the file, or the name of the leaf. */
 #define TD_CHANGE_LOG_FILE "cbt="
 
+/* The classic name of two members is a word of C++. */
+#ifdef __cplusplus
+#define TD_MEMBER_PRIVATE private_
+#else
+#define TD_MEMBER_PRIVATE private
+#endif
+
 #define td_flag_set(word, flag) ((word) |= (flag))
 #define td_flag_clear(word, flag) ((word) &= ~(flag))
 #define td_flag_test(word, flag) ((word) & (flag))
@@ -140,7 +147,7 @@ typedef struct td_image_handle {
 	int storage;
 	td_driver_t *driver;
 	td_disk_info_t info;
-	void *private; /* the virtual disk; not for drivers */
+	void *TD_MEMBER_PRIVATE; /* the virtual disk; not for drivers */
 	struct list_head next;
 	struct td_image_core *core;
 } td_image_t;
@@ -161,7 +168,7 @@ typedef struct td_request {
 	void *cb_data;
 	uint64_t id;
 	int sidx;
-	void *private;
+	void *TD_MEMBER_PRIVATE;
 	uint32_t flags;
 	int status; /* TD_BLOCK_STATE_*: set before completing a block status */
 	void *vreq;
