@@ -72,6 +72,15 @@ store_close(struct store *store)
 	free(store);
 }
 
+bool
+store_is_alive(struct store *store)
+{
+	char value[STORE_PATH_MAX];
+
+	/* Every domain has it; but any answer will do. */
+	return store_read(store, STORE_NO_TX, "domid", value, sizeof(value)) != -EPIPE;
+}
+
 int
 store_fd(struct store *store)
 {

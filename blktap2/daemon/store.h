@@ -22,7 +22,10 @@ typedef uint32_t store_tx;
 int store_open(struct store **out);
 void store_close(struct store *store); /* NULL is fine */
 
-/* Readable when there are events. */
+/* Ask for something: does anybody answer? */
+bool store_is_alive(struct store *store);
+
+/* Readable when there are events, but not when the connection has ended. */
 int store_fd(struct store *store);
 
 /*

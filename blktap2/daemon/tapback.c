@@ -23,6 +23,7 @@
 #include "daemon/tapback.h"
 
 #define STORE_AGAIN_MS 1000
+#define STORE_ASK_MS 2000 /* how long the end of the connection may go unnoticed */
 #define EVENTS_PER_TURN 1024
 
 /* ---- xenstore ---------------------------------------------------------------------------------
@@ -35,6 +36,7 @@ tapback_store_lost(struct tapback *tapback)
 		return;
 	tb_log(&tapback->log, LOG_WARNING, "xenstore: connection lost");
 	tb_watch_clear(tapback->loop, &tapback->store_watch);
+	tb_timer_clear(tapback->loop, &tapback->store_ask);
 	store_close(tapback->store);
 	tapback->store = NULL;
 	tb_timer_set(tapback->loop, &tapback->store_again, STORE_AGAIN_MS);
@@ -53,6 +55,18 @@ store_ready(void *arg, uint32_t events)
 		devices_event(tapback, &event);
 	if (got < 0)
 		tapback_store_lost(tapback);
+}
+
+/* The library tells who asks it for something, and nobody else, that the connection has ended. */
+static void
+ask_store(void *arg)
+{
+	struct tapback *tapback = arg;
+
+	if (!store_is_alive(tapback->store))
+		tapback_store_lost(tapback);
+	else
+		tb_timer_set(tapback->loop, &tapback->store_ask, STORE_ASK_MS);
 }
 
 static void
@@ -74,6 +88,7 @@ connect_store(void *arg)
 		tapback_store_lost(tapback);
 		return;
 	}
+	tb_timer_set(tapback->loop, &tapback->store_ask, STORE_ASK_MS);
 	tb_log(&tapback->log, LOG_INFO, "serving %s", tapback->base);
 }
 
@@ -180,6 +195,7 @@ serve(struct tapback *tapback)
 {
 	tapback->store_watch = (struct tb_watch){ .fn = store_ready, .arg = tapback };
 	tapback->store_again = (struct tb_timer){ .fn = connect_store, .arg = tapback };
+	tapback->store_ask = (struct tb_timer){ .fn = ask_store, .arg = tapback };
 	tapback->watchdog = (struct tb_timer){ .fn = watchdog, .arg = tapback };
 	tapback->soon = (struct tb_timer){ .fn = nothing, .arg = tapback };
 	tapback->tapdisks = (struct tapdisks){ .loop = tapback->loop,

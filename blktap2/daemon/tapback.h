@@ -39,7 +39,7 @@ struct tapback {
 	struct devices devices;
 
 	struct tb_watch store_watch;
-	struct tb_timer store_again;
+	struct tb_timer store_again, store_ask;
 	struct tb_watch signals;
 	struct tb_timer watchdog;
 	struct tb_timer soon; /* there is more to do than one turn takes */

@@ -471,6 +471,21 @@ class Store(Case):
         self.assertEqual(self.tapdisk.rings, {})
         self.barrier()
 
+    def test_connection_lost_while_idle(self):
+        """Nothing wakes who only waits for events: tapback asks from time to time."""
+        self.connect(1)
+        self.barrier()
+        # With the watch of the device that was the barrier goes the last request.
+        while self.xs.counts()['watches'] > 3:
+            pass
+        self.xs.control('drop')
+        for guest in self.guests.values():
+            guest.close()
+        self.guests.clear()
+        self.xs.rm(frontend(1))
+        self.wait_state(1, XVDA, 6)
+        self.assertEqual(self.tapdisk.rings, {})
+
     def test_started_before_xenstored(self):
         self.stop_tapback()
         env = self.env
