@@ -73,6 +73,22 @@ def a_name_without_room_is_refused_before_a_write():
     assert util('query', '-n', 'leaf', '-p') == os.path.realpath('near') + '\n'
 
 
+def what_a_cut_parent_has_lost_is_not_written():
+    """The footer of a fixed image that has lost its last sectors lies where they were."""
+    util('create', '-n', 'fixed', '-s', '2', '-r')
+    whole = content('fixed')
+    with open('fixed', 'wb') as image:
+        image.write(whole[:-4096 - 512] + whole[-512:])
+    util('create', '-n', 'other', '-s', '2')
+    util('snapshot', '-n', 'large', '-p', 'other', '-e')
+    util('modify', '-n', 'large', '-p', 'fixed')
+    subprocess.run([WRITE, 'large', '4095', '1', '88'], check=True)
+    before = content('fixed')
+    said = util('coalesce', '-n', 'large', status=22)
+    assert 'parent is smaller' in said and 'Coalesced' not in said, said
+    assert content('fixed') == before
+
+
 def a_chain_that_comes_back_is_found():
     chain('a', 'b', 'c')
     before = content('a'), content('b')
@@ -142,6 +158,7 @@ def parents_are_checked_when_that_is_wanted():
 
 
 TESTS = [a_stopped_change_leaves_a_parent, a_name_without_room_is_refused_before_a_write,
+         what_a_cut_parent_has_lost_is_not_written,
          a_chain_that_comes_back_is_found, a_chain_that_is_too_deep_is_found,
          a_parent_that_cannot_be_read_is_found, each_option_of_check_lets_its_own_pass,
          parents_are_checked_when_that_is_wanted]

@@ -42,10 +42,10 @@ check_sizes(struct merge *merge)
 {
 	const vhd_context_t *parent = merge->target->vhd;
 
-	if (parent && parent->footer.current_size < merge->child->footer.current_size)
+	if (parent && parent->priv->image.sectors < merge->child->priv->image.sectors)
 		return reason(merge->why, -EINVAL,
-			      "parent is smaller: %" PRIu64 " bytes, not %" PRIu64,
-			      parent->footer.current_size, merge->child->footer.current_size);
+			      "parent is smaller: %" PRIu64 " sectors, not %" PRIu64,
+			      parent->priv->image.sectors, merge->child->priv->image.sectors);
 	return 0;
 }
 
