@@ -138,13 +138,16 @@ print_number(const char *name, const struct fact *fact)
 	printf("%" PRIu64 "\n", fact->number);
 }
 
+/* The image says it: it must not look like other lines. */
 static void
 print_parent(const char *name, const struct fact *fact)
 {
-	if (fact->text)
-		puts(fact->text);
-	else
+	if (fact->text) {
+		put_name(stdout, fact->text);
+		putchar('\n');
+	} else {
 		printf("%s has no parent\n", name);
+	}
 }
 
 static void

@@ -97,7 +97,7 @@ print_place(struct reading *reading)
 	       number(reading, from).text,
 	       entry == VHD_BLOCK_UNUSED
 		       ? "not allocated"
-		       : number(reading, (entry + reading->vhd->bm_secs + from) << VHD_SECTOR_SHIFT)
+		       : number(reading, (from + entry + reading->vhd->bm_secs) << VHD_SECTOR_SHIFT)
 				 .text);
 	return 0;
 }

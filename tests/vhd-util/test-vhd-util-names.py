@@ -55,6 +55,16 @@ def names_may_have_blanks():
     assert util('query', '-n', leaf, '-p') == os.path.realpath('moved away.vhd') + '\n'
 
 
+def names_from_images_look_like_nothing_else():
+    os.mkdir('x')
+    util('create', '-n', 'x/a\nhidden: 9', '-s', '2')
+    util('snapshot', '-n', 'leaf', '-p', 'x/a\nhidden: 9', '-e')
+    for option in 'p', 'u':
+        lines = util('query', '-n', 'leaf', '-f', '-' + option).splitlines()
+        assert len(lines) == 2 and lines[0].endswith('/x/a?hidden: 9'), lines
+        assert lines[1] == 'hidden: 0', lines
+
+
 def a_thousand_images_are_scanned():
     util('create', '-n', 'image-000.vhd', '-s', '2')
     for i in range(1, 1000):
@@ -154,7 +164,8 @@ def attributes_stand_in_for_a_batmap():
         assert util('check', '-n', name) == name + ' is valid\n'
 
 
-TESTS = [names_may_have_blanks, a_thousand_images_are_scanned, volumes_need_not_be_active,
+TESTS = [names_may_have_blanks, names_from_images_look_like_nothing_else,
+         a_thousand_images_are_scanned, volumes_need_not_be_active,
          attributes_stand_in_for_a_batmap]
 
 
