@@ -7,6 +7,8 @@
 #include "drivers/frontend/blkif-internal.h"
 #include "drivers/frontend/blkif-persistent.h"
 
+_Static_assert(BLKIF_MAX_INDIRECT <= BLKIF_PAGE_SEGMENTS, "one page has all segments");
+
 void
 blkif_segment(const struct blkif_slot *slot, unsigned i, struct blkif_segment *segment)
 {

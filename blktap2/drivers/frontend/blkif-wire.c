@@ -25,12 +25,6 @@ const struct blkif_layout blkif_layout_64 = { .slot_bytes = 112, .id = 8, .respo
 _Static_assert(8 + SEGMENTS_AT + BLKIF_DIRECT_SEGMENTS * BLKIF_SEGMENT_BYTES == BLKIF_SLOT_MAX,
 	       "the largest slot ends with the last segment");
 
-unsigned
-blkif_indirect_pages(unsigned segments)
-{
-	return (segments + BLKIF_PAGE_SEGMENTS - 1) / BLKIF_PAGE_SEGMENTS;
-}
-
 uint8_t
 blkif_effective_op(const struct blkif_request *request)
 {

@@ -75,9 +75,6 @@ void blkif_decode_segment(struct blkif_segment *segment, const uint8_t *raw);
 void blkif_encode_response(uint8_t *raw, const struct blkif_layout *layout, uint64_t id, uint8_t op,
 			   int status);
 
-/* Indirect pages that hold so many segments. */
-unsigned blkif_indirect_pages(unsigned segments);
-
 /* ---- what may be asked for ---- */
 
 struct blkif_limits {
