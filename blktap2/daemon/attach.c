@@ -532,6 +532,10 @@ put_ring(struct frame_writer *writer, const struct device *device)
 	frame_put_u32(writer, TAPDISK_ATTR_RING_FLAGS,
 		      (attach->wish.writable ? 0 : TAPDISK_RING_READ_ONLY) |
 			      (attach->wish.discard ? 0 : TAPDISK_RING_NO_DISCARD));
+	if (attach->wish.persistent)
+		frame_put_u64(writer, TAPDISK_ATTR_RING_FEATURES,
+			      TAPDISK_RING_FLUSH | TAPDISK_RING_BARRIER | TAPDISK_RING_DISCARD |
+				      TAPDISK_RING_INDIRECT | TAPDISK_RING_PERSISTENT);
 }
 
 /* The disk as it is at this moment: then the ring. */

@@ -32,11 +32,12 @@ struct disk_info {
 	bool is_open;
 };
 
-/* What the toolstack wants of the disk. */
+/* What the toolstack wants of the disk, and the guest. */
 struct device_wish {
 	bool writable;
 	bool cdrom;
 	bool discard;
+	bool persistent; /* the guest uses its grants again, as was offered */
 	uint32_t poll_us;
 	uint32_t poll_idle; /* percent */
 };

@@ -275,6 +275,23 @@ get_optional(struct device *device, const char *name, uint32_t max, uint32_t *nu
 	return 0;
 }
 
+static bool
+offers_persistent(const struct device *device)
+{
+	return device->tapback->options.persistent && !attach_is_legacy(device);
+}
+
+/* Whatever else a guest may have written there, it does without. */
+static bool
+guest_is_persistent(struct device *device)
+{
+	char value[NUMBER_BYTES], path[STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/feature-persistent", device->nodes.frontend);
+	return store_read(device->tapback->store, STORE_NO_TX, path, value, sizeof(value)) == 0 &&
+	       strcmp(value, "1") == 0;
+}
+
 int
 nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 {
@@ -298,6 +315,7 @@ nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 	if (!err)
 		err = get_optional(device, "polling-idle-threshold", POLL_IDLE_MAX,
 				   &wish->poll_idle);
+	wish->persistent = !err && offers_persistent(device) && guest_is_persistent(device);
 	return err;
 }
 
@@ -509,6 +527,7 @@ nodes_offer(struct device *device)
 	put(&set, "multi-queue-max-queues", queues);
 	put(&set, "feature-barrier", !options->no_barrier);
 	put(&set, "feature-flush-cache", 1);
+	put(&set, "feature-persistent", offers_persistent(device));
 	put(&set, "feature-max-indirect-segments", indirect_segments(device));
 	return apply(device, &change);
 }

@@ -230,6 +230,11 @@ take_setting(struct tb_options *options, const char *key, const char *value)
 			return false;
 		options->no_barrier = !number;
 	}
+	if (strcmp(key, "tapback-persistent-grants") == 0) {
+		if (!parse_number(value, 1, &number))
+			return false;
+		options->persistent = number;
+	}
 	return true; /* others read this file, too */
 }
 
@@ -266,6 +271,7 @@ tb_options_read(struct tb_options *options, const struct tb_options *given,
 	}
 	*options = *given;
 	options->no_barrier |= found.no_barrier;
+	options->persistent = found.persistent;
 	if (given->mode == (enum tb_mode)NOT_GIVEN)
 		options->mode = found.mode;
 	if (given->max_queues == NOT_GIVEN)

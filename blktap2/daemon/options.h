@@ -20,6 +20,7 @@ struct tb_options {
 	bool foreground;
 	bool verbose;
 	bool no_barrier;
+	bool persistent; /* grants that guests use again are offered to stay mapped */
 	bool remove_backend;
 	bool one_domain;
 	uint32_t domid; /* if one_domain */

@@ -14,8 +14,8 @@ HELLO, PING, LIST, INFO, CONNECT, DISCONNECT, RINGS, SUBSCRIBE, NOTICE = (
 ALL_RINGS = 1014  # RINGS of all disks, in calls
 REPLY, ERROR, MORE, EVENT = 1, 2, 4, 8
 (NAME, LIMITS, PID, ERROR_TEXT, STATE, SECTORS, SECTOR_SIZE, INFO_BITS, NBD_PATH, PHYS, CAN, FORCE,
- DOMID, DEVID, PROTO, QUEUE, POLL, RING_STATE, INDIRECT, FLAGS, KIND) = (
-     5, 6, 7, 8, 11, 12, 13, 14, 16, 18, 19, 25, 30, 31, 32, 33, 35, 36, 37, 38, 42)
+ DOMID, DEVID, PROTO, QUEUE, FEATURES, POLL, RING_STATE, INDIRECT, FLAGS, KIND) = (
+     5, 6, 7, 8, 11, 12, 13, 14, 16, 18, 19, 25, 30, 31, 32, 33, 34, 35, 36, 37, 38, 42)
 RESIZED, RING_ERROR = 9, 4
 NONE = 0xffffffff
 FLUSH, DISCARD = 1, 2
@@ -238,7 +238,8 @@ class FakeTapdisk:
             'proto': struct.unpack('<I', values[PROTO])[0],
             'flags': struct.unpack('<I', values[FLAGS])[0],
             'indirect': struct.unpack('<I', values[INDIRECT])[0],
-            'poll': struct.unpack('<II', values[POLL])}
+            'poll': struct.unpack('<II', values[POLL]),
+            'features': struct.unpack('<Q', values.get(FEATURES, bytes(8)))[0]}
         self.send(client, CONNECT, request, minor, REPLY, 0)
 
     def event(self, minor, kind):

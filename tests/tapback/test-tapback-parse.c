@@ -271,14 +271,16 @@ START_TEST(the_command_line_goes_before_the_file)
 
 	write_file(path, "# a comment\n\n tapback-mode = xapi # as it is\ntapback-max-queues=2\n"
 			 "tapback-max-ring-order = 0\ntapback-barrier = 0\ncontrol-dir = /x\n"
+			 "tapback-persistent-grants = 1\ntapback-persistent-grants = 2\n"
 			 "tapback-max-queues = 9\nnonsense\ntapback-mode = xend\n");
 	from = given(path, NULL);
 	ck_assert_int_eq(tb_options_read(&options, &from, count_line, &wrong), 0);
-	ck_assert_int_eq(wrong, 3);
+	ck_assert_int_eq(wrong, 4);
 	ck_assert_int_eq((int)options.mode, TB_MODE_XAPI);
 	ck_assert_uint_eq(options.max_queues, 2);
 	ck_assert_uint_eq(options.max_order, 0);
 	ck_assert(options.no_barrier);
+	ck_assert(options.persistent);
 	from = given(path, "--max-queues=5");
 	ck_assert_int_eq(tb_options_read(&options, &from, count_line, &wrong), 0);
 	ck_assert_uint_eq(options.max_queues, 5);
@@ -289,6 +291,7 @@ START_TEST(the_command_line_goes_before_the_file)
 	ck_assert_uint_eq(options.max_queues, 8);
 	ck_assert_uint_eq(options.max_order, 4);
 	ck_assert(!options.no_barrier);
+	ck_assert(!options.persistent);
 }
 END_TEST
 

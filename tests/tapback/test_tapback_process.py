@@ -215,6 +215,26 @@ class Manager(Case):
         self.assertEqual(self.node(2, 'feature-barrier'), '0')
         self.assert_connected(1)
 
+    def test_persistent_grants(self):
+        """Offered where the configuration says so, and used by guests that accept."""
+        self.start_tapback()
+        self.connect(1)
+        self.assertEqual(self.node(1, 'feature-persistent'), '0')
+        self.assertEqual(self.tapdisk.rings[1, XVDA]['features'], 0)
+        with open(self.tmp + '/conf', 'w', encoding='ascii') as conf:
+            conf.write('tapback-persistent-grants = 1\n')
+        self.tapback.send_signal(signal.SIGHUP)
+        self.barrier()
+        for domid, accepts, features in (2, '1', 0x1f), (3, '0', 0), (4, 'yes', 0), (5, None, 0):
+            self.add(domid)
+            self.wait_state(domid, XVDA, 2)
+            self.assertEqual(self.node(domid, 'feature-persistent'), '1')
+            self.hotplug(domid, XVDA, 3)
+            self.guest(domid, ring__ref=8, event__channel=9, protocol='x86_64-abi',
+                       feature__persistent=accepts, state=3)
+            self.wait_state(domid, XVDA, 4)
+            self.assertEqual(self.tapdisk.rings[domid, XVDA]['features'], features)
+
     def test_no_barrier(self):
         self.start_tapback('-b', '--max-queues=1', '--max-ring-order', '0')
         self.connect(1)
