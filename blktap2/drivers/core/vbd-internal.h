@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The inside of a virtual disk, for vbd.c (requests), vbd-parts.c (retries), vbd-life.c (open,
- * close, pause, resume) and stats.c.
+ * close, pause, resume), vbd-sources.c (frontends) and stats.c.
  */
 #ifndef CORE_VBD_INTERNAL_H
 #define CORE_VBD_INTERNAL_H
@@ -170,6 +170,14 @@ void vbd_start(struct vbd *vbd, struct vbd_request *req);
 /* drained is called whenever the last request in flight has ended. */
 void vbd_requests_init(struct vbd *vbd, void (*drained)(struct vbd *vbd));
 void vbd_requests_free(struct vbd *vbd);
+
+/* ---- frontends (vbd-sources.c), each as vbd_source_ops has it --------------------------------
+ */
+
+void vbd_mask_sources(struct vbd *vbd, bool masked);
+void vbd_shutdown_sources(struct vbd *vbd);
+void vbd_force_sources(struct vbd *vbd);
+void vbd_release_sources(struct vbd *vbd);
 
 /* ---- parts to be tried again (vbd-parts.c) ----------------------------------------------------
  */

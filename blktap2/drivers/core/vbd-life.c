@@ -98,67 +98,6 @@ begin(struct vbd *vbd, enum vbd_goal goal, enum vbd_stage stage, vbd_done_fn don
 	return 0;
 }
 
-/* ---- sources ----------------------------------------------------------------------------------
- */
-
-void
-vbd_source_add(struct vbd *vbd, struct vbd_source *source)
-{
-	source->vbd = vbd;
-	TAILQ_INSERT_TAIL(&vbd->sources, source, link);
-}
-
-void
-vbd_source_del(struct vbd_source *source)
-{
-	TAILQ_REMOVE(&source->vbd->sources, source, link);
-}
-
-static void
-mask_sources(struct vbd *vbd, bool masked)
-{
-	struct vbd_source *source, *next;
-
-	for (source = TAILQ_FIRST(&vbd->sources); source; source = next) {
-		next = TAILQ_NEXT(source, link);
-		source->ops->mask(source, masked);
-	}
-}
-
-static void
-shutdown_sources(struct vbd *vbd)
-{
-	struct vbd_source *source, *next;
-
-	for (source = TAILQ_FIRST(&vbd->sources); source; source = next) {
-		next = TAILQ_NEXT(source, link);
-		source->ops->shutdown(source);
-	}
-}
-
-static void
-force_sources(struct vbd *vbd)
-{
-	struct vbd_source *source, *next;
-
-	for (source = TAILQ_FIRST(&vbd->sources); source; source = next) {
-		next = TAILQ_NEXT(source, link);
-		if (source->ops->force)
-			source->ops->force(source);
-	}
-}
-
-static void
-release_sources(struct vbd *vbd)
-{
-	struct vbd_source *source, *next;
-
-	for (source = TAILQ_FIRST(&vbd->sources); source; source = next) {
-		next = TAILQ_NEXT(source, link);
-		source->ops->release(source);
-	}
-}
-
 /* ---- open and resume --------------------------------------------------------------------------
  */
 
@@ -286,7 +225,7 @@ opened_for_resume(struct vbd *vbd)
 		return;
 	}
 	adopt(vbd);
-	mask_sources(vbd, false);
+	vbd_mask_sources(vbd, false);
 	vbd_kick(vbd);
 	end_operation(vbd, 0);
 }
@@ -410,7 +349,7 @@ close_work(void *arg)
 static void
 finish_close(struct vbd *vbd, int err)
 {
-	release_sources(vbd);
+	vbd_release_sources(vbd);
 	forget_key(vbd);
 	forget_names(vbd);
 	vbd->state = VBD_CLOSED;
@@ -472,7 +411,7 @@ static void
 go_on_running(struct vbd *vbd, int err)
 {
 	vbd->state &= ~(unsigned)STATE_PAUSING;
-	mask_sources(vbd, false);
+	vbd_mask_sources(vbd, false);
 	vbd_kick(vbd);
 	end_operation(vbd, err);
 }
@@ -575,7 +514,7 @@ static void
 start_shutdown(struct vbd *vbd)
 {
 	vbd->state = STATE_CLOSING | (vbd->state & VBD_DEAD);
-	shutdown_sources(vbd);
+	vbd_shutdown_sources(vbd);
 	vbd_fail_waiting(vbd, -ESHUTDOWN);
 }
 
@@ -594,7 +533,7 @@ overtake(struct vbd *vbd, vbd_done_fn done, void *arg)
 	wait_for(vbd, done, arg);
 	if (!was_close)
 		start_shutdown(vbd);
-	force_sources(vbd);
+	vbd_force_sources(vbd);
 	/* An open between two attempts has no worker that would come back. */
 	if (op->stage == VBD_STAGE_OPENING && loop_timer_is_set(&vbd->op_timer))
 		reject_opened(vbd, 0);
@@ -617,7 +556,7 @@ vbd_close(struct vbd *vbd, bool force, vbd_done_fn done, void *arg)
 		vbd->op.force = force;
 		start_shutdown(vbd);
 		if (force)
-			force_sources(vbd);
+			vbd_force_sources(vbd);
 		if (vbd->chain) {
 			vbd_run_retries(vbd, force);
 			start_draining(vbd);
@@ -639,7 +578,7 @@ vbd_pause(struct vbd *vbd, vbd_done_fn done, void *arg)
 		refuse(done, arg, -EINVAL, "no image is open");
 	} else if (begin(vbd, VBD_GOAL_PAUSE, VBD_STAGE_DRAINING, done, arg) == 0) {
 		vbd->state |= STATE_PAUSING;
-		mask_sources(vbd, true);
+		vbd_mask_sources(vbd, true);
 		start_draining(vbd);
 	}
 }
