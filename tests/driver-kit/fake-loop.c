@@ -210,6 +210,12 @@ loop_queue_tiocb(struct loop *loop, struct tiocb *tiocb, uint64_t eof_zero)
 		control->on_queued(control->arg, tiocb);
 }
 
+void
+loop_forget_files(struct loop *loop)
+{
+	loop->control.forgotten++;
+}
+
 unsigned
 loop_tiocbs_pending(const struct loop *loop)
 {

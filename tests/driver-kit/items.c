@@ -445,6 +445,24 @@ data_survive_pause_and_close(struct kit *kit)
 	return kit_matches(kit);
 }
 
+/* Their numbers may have been those of other files. */
+static bool
+files_that_were_opened_are_looked_at(struct kit *kit)
+{
+	long before = kit_control(kit)->forgotten;
+
+	if (!open_or_fail(kit, 0))
+		return false;
+	if (kit_control(kit)->forgotten == before)
+		return kit_fail(kit, "kinds of files are remembered from before an open");
+	before = kit_control(kit)->forgotten;
+	if (kit_pause(kit) || kit_resume(kit))
+		return kit_fail(kit, "pause or resume failed");
+	if (kit_control(kit)->forgotten == before)
+		return kit_fail(kit, "kinds of files are remembered from before a pause");
+	return true;
+}
+
 static bool
 a_pause_waits_for_requests(struct kit *kit)
 {
@@ -526,6 +544,8 @@ const struct kit_item kit_items[] = {
 	{ "C23 block status covers the range", block_status_covers_the_range, false, false, false },
 	{ "C27 a close leaves nothing open", a_close_leaves_nothing_open, false, false, false },
 	{ "C28 data survive pause and close", data_survive_pause_and_close, false, true, false },
+	{ "C28 files that were opened are looked at", files_that_were_opened_are_looked_at, false,
+	  false, false },
 	{ "C28 a pause waits for requests", a_pause_waits_for_requests, false, false, false },
 	{ "C29 errors do not prevent closing", errors_do_not_prevent_closing, false, false, false },
 	{ "C32 statistics are one line of JSON", statistics_are_json, false, false, false },

@@ -361,6 +361,7 @@ chain_arm(struct chain *chain)
 {
 	int i;
 
+	loop_forget_files(chain->server->loop);
 	for (i = 0; !chain->armed && i < chain->count; i++)
 		td_driver_arm(chain->images[i]->driver);
 	chain->armed = true;

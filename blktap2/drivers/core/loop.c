@@ -178,6 +178,12 @@ loop_queue_tiocb(struct loop *loop, struct tiocb *tiocb, uint64_t eof_zero)
 	ioengine_queue(loop->io, tiocb, eof_zero);
 }
 
+void
+loop_forget_files(struct loop *loop)
+{
+	ioengine_forget_files(loop->io);
+}
+
 unsigned
 loop_tiocbs_pending(const struct loop *loop)
 {

@@ -106,6 +106,12 @@ int loop_work(struct loop *loop, int (*fn)(void *arg), void (*done)(void *arg, i
  */
 void loop_queue_tiocb(struct loop *loop, struct tiocb *tiocb, uint64_t eof_zero);
 
+/*
+ * Descriptors that tiocbs name have been closed and opened.  The kinds of their files are
+ * remembered, and a wrong one would make the loop wait: call it when drivers have been opened.
+ */
+void loop_forget_files(struct loop *loop);
+
 /* tiocbs queued and not yet completed. */
 unsigned loop_tiocbs_pending(const struct loop *loop);
 

@@ -9,7 +9,9 @@
 
 #include "drivers/io/files.h"
 
+/* How long a kind is believed: a chain of thirty images asks for twenty in a turn. */
 #define HARMLESS_TURNS 256
+#define WAITING_TURNS 32
 
 static enum io_file_kind
 kind_of(const struct io_files *files, int fd)
@@ -26,7 +28,7 @@ kind_of(const struct io_files *files, int fd)
 static bool
 is_current(const struct io_files *files, const struct io_file *file)
 {
-	uint64_t turns = file->kind == IO_FILE_BUFFERED ? HARMLESS_TURNS : 1;
+	uint64_t turns = file->kind == IO_FILE_BUFFERED ? HARMLESS_TURNS : WAITING_TURNS;
 
 	return file->kind != IO_FILE_UNKNOWN && files->turn - file->turn < turns;
 }
@@ -40,4 +42,10 @@ io_files_find(struct io_files *files, int fd)
 		return file;
 	*file = (struct io_file){ .fd = fd, .kind = kind_of(files, fd), .turn = files->turn };
 	return file;
+}
+
+void
+io_files_forget(struct io_files *files)
+{
+	files->turn += HARMLESS_TURNS;
 }

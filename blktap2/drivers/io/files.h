@@ -3,9 +3,10 @@
  * What kind of file a descriptor is, so far as it matters for the way its I/O is done.
  *
  * Some files never wait for a device: handing their I/O to a kernel thread costs more than doing
- * it. A number may be closed and used for another file at any time.  A kind that would make the
- * loop wait if it were wrong is therefore believed for one turn only; the others cost a little
- * time.
+ * it.  A number may be closed and used for another file.  Where the engine knows of that, when
+ * drivers have been opened, it has all kinds forgotten.  A driver may also do so while it is open,
+ * and nobody is told: a kind is therefore believed for a number of turns, a small one where the
+ * loop would wait if it were wrong.
  */
 #ifndef IO_FILES_H
 #define IO_FILES_H
@@ -40,5 +41,8 @@ struct io_files {
 
 /* Never waits.  Borrowed until the next call. */
 struct io_file *io_files_find(struct io_files *files, int fd);
+
+/* Descriptors have been closed and opened: look at each anew. */
+void io_files_forget(struct io_files *files);
 
 #endif

@@ -164,6 +164,12 @@ call_watches(struct ioengine *io)
 	}
 }
 
+void
+ioengine_forget_files(struct ioengine *io)
+{
+	io_files_forget(&io->files);
+}
+
 /* ---- turns ---- */
 
 unsigned

@@ -51,6 +51,9 @@ void ioengine_unwatch(struct ioengine_watch *watch);
  */
 void ioengine_queue(struct ioengine *io, struct tiocb *tiocb, uint64_t eof_zero);
 
+/* Descriptors of operations have been closed and opened: what was known of their files is void. */
+void ioengine_forget_files(struct ioengine *io);
+
 /* tiocbs queued whose callback was not called yet. */
 unsigned ioengine_pending(const struct ioengine *io);
 
