@@ -26,12 +26,14 @@ vd_cache_init(struct vd_state *vd)
 	TAILQ_INIT(&vd->changed_blocks);
 	vd->blocks = calloc(blocks, sizeof(vd->blocks[0]));
 	vd->used = calloc(blocks, 1);
+	vd->parts = calloc(blocks, sizeof(vd->parts[0]));
+	vd->part_shift = vd->spb_shift > 5 ? vd->spb_shift - 5 : 0;
 	/* The bits of all blocks; behind them, in images that are written, what is being written.
 	 */
 	if (posix_memalign(&bits, 4096, (vd->is_writable ? 2 : 1) * blocks * vd->bitmap_bytes))
 		return -ENOMEM;
 	vd->bits = bits;
-	return vd->blocks && vd->used ? 0 : -ENOMEM;
+	return vd->blocks && vd->used && vd->parts ? 0 : -ENOMEM;
 }
 
 void
@@ -39,6 +41,7 @@ vd_cache_free(struct vd_state *vd)
 {
 	free(vd->blocks);
 	free(vd->used);
+	free(vd->parts);
 	free(vd->bits);
 }
 
@@ -61,6 +64,7 @@ add_block(struct vd_state *vd)
 
 	block->vd = vd;
 	block->slot = slot;
+	vd->evicts = vd->slot_count == vd->slot_max;
 	block->bits = vd->bits + slot * vd->bitmap_bytes;
 	if (vd->is_writable)
 		block->shadow = block->bits + vd->slot_max * vd->bitmap_bytes;
@@ -109,6 +113,34 @@ take_block(struct vd_state *vd)
 	return block;
 }
 
+/* ---- bits ---------------------------------------------------------------------------------------
+ */
+
+/* The bits of these sectors have changed. */
+static void
+sum_up(struct vd_block *block, uint32_t first, uint32_t count)
+{
+	const struct vd_state *vd = block->vd;
+	const uint32_t secs = 1u << vd->part_shift, end = (first + count - 1) >> vd->part_shift;
+	struct vd_parts *parts = &vd->parts[block->slot];
+	uint32_t part, there;
+
+	for (part = first >> vd->part_shift; part <= end; part++) {
+		there = vhd_bits_count(block->bits, part << vd->part_shift, secs);
+		if (there)
+			parts->some |= 1u << part;
+		if (there == secs)
+			parts->all |= 1u << part;
+	}
+}
+
+void
+vd_block_set_bits(struct vd_block *block, uint32_t first, uint32_t count)
+{
+	vhd_bits_set_range(block->bits, first, count);
+	sum_up(block, first, count);
+}
+
 /* ---- blocks -------------------------------------------------------------------------------------
  */
 
@@ -128,6 +160,7 @@ block_init(struct vd_state *vd, uint32_t index)
 	block->waiters = NULL;
 	block->last_waiter = &block->waiters;
 	vd->used[block->slot] = 1;
+	vd->parts[block->slot] = (struct vd_parts){ 0, 0 };
 	return block;
 }
 
@@ -159,6 +192,8 @@ loaded(void *arg, struct tiocb *tiocb, int err)
 		vd_block_drop(block, VD_SLOT_NONE);
 	else if (full)
 		vd_block_drop(block, VD_SLOT_FULL);
+	else
+		sum_up(block, 0, vd->image.layout.spb);
 	vd_block_wake(block, err);
 }
 

@@ -17,14 +17,38 @@ within_limit(const struct vd_state *vd, uint64_t offset, int *secs)
 	return *secs ? VD_DATA : VD_ZERO;
 }
 
-/* The usual question, and the usual answers: eight sectors that share a byte, and a bit. */
-static bool
-run_of_bits(const uint8_t *bits, uint32_t first, int *secs)
+/* The bits in memory, or NULL: of a full block, and of one whose bits are not there. */
+static const uint8_t *
+bits_of(const struct vd_state *vd, const struct vd_entry *entry)
 {
-	uint8_t byte = bits[first / 8];
+	if (entry->slot == VD_SLOT_NONE || entry->slot & VD_SLOT_NOT_READY)
+		return NULL;
+	if (vd->evicts)
+		vd->used[entry->slot] = 1;
+	return vd->bits + entry->slot * vd->bitmap_bytes;
+}
 
-	if (*secs == 8 && first % 8 == 0 && (byte == 0xFF || !byte))
-		return byte;
+/* The bits of all parts that these sectors, of one block, are in. */
+static uint32_t
+parts_of(const struct vd_state *vd, uint32_t first, int secs)
+{
+	uint32_t last = first + (uint32_t)secs - 1;
+
+	return (2u << (last >> vd->part_shift)) - (1u << (first >> vd->part_shift));
+}
+
+/* Is the first of the sectors there?  *secs: how many from it on are like it. */
+static bool
+run_of_bits(const struct vd_state *vd, const struct vd_entry *entry, const uint8_t *bits,
+	    uint32_t first, int *secs)
+{
+	const struct vd_parts *there = &vd->parts[entry->slot];
+	const uint32_t asked = parts_of(vd, first, *secs);
+
+	if (!(there->some & asked))
+		return false;
+	if ((there->all & asked) == asked)
+		return true;
 	*secs = (int)vhd_bits_run(bits, first, (uint32_t)*secs);
 	return vhd_bits_test(bits, first);
 }
@@ -34,6 +58,7 @@ vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset)
 {
 	uint32_t first = (uint32_t)sec & vd->spb_mask;
 	const struct vd_entry *entry;
+	const uint8_t *bits;
 
 	if (vd->is_fixed) {
 		*offset = sec << VHD_SECTOR_SHIFT;
@@ -45,10 +70,10 @@ vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset)
 	if (!entry->inverted)
 		return VD_ABSENT;
 	if (entry->slot != VD_SLOT_FULL) {
-		if (entry->slot == VD_SLOT_NONE || entry->slot & VD_SLOT_NOT_READY)
+		bits = bits_of(vd, entry);
+		if (!bits)
 			return VD_UNKNOWN;
-		vd->used[entry->slot] = 1;
-		if (!run_of_bits(vd->bits + entry->slot * vd->bitmap_bytes, first, secs))
+		if (!run_of_bits(vd, entry, bits, first, secs))
 			return VD_ABSENT;
 	}
 	*offset = vhd_data_offset(&vd->image.layout, ~entry->inverted) +
@@ -63,19 +88,20 @@ vd_lacks(td_driver_t *driver, td_sector_t sec, int secs)
 	uint32_t first = (uint32_t)sec & vd->spb_mask;
 	const struct vd_entry *entry;
 	const uint8_t *bits;
+	uint32_t asked;
 
 	if (vd->is_fixed || (uint32_t)secs > vd->spb_mask + 1 - first)
 		return 0;
 	entry = &vd->map[sec >> vd->spb_shift];
 	if (!entry->inverted)
 		return 1;
-	/* Neither a full block, nor one without its bits. */
-	if (entry->slot == VD_SLOT_NONE || entry->slot & VD_SLOT_NOT_READY)
+	bits = bits_of(vd, entry);
+	if (!bits)
 		return 0;
-	bits = vd->bits + entry->slot * vd->bitmap_bytes;
-	if (!vd->used[entry->slot])
-		vd->used[entry->slot] = 1;
-	if (secs == 8 && first % 8 == 0)
-		return !bits[first / 8];
+	asked = parts_of(vd, first, secs);
+	if (!(vd->parts[entry->slot].some & asked))
+		return 1;
+	if (vd->parts[entry->slot].all & asked)
+		return 0;
 	return vhd_bits_none(bits, first, (uint32_t)secs);
 }

@@ -28,7 +28,7 @@ set_bits(struct vd_block *block, const struct vd_request *request)
 
 	if ((!request->leads || block->resaved) && !vhd_bits_all(block->bits, first, count))
 		block->dirty = true;
-	vhd_bits_set_range(block->bits, first, count);
+	vd_block_set_bits(block, first, count);
 	if (block->dirty || block->fresh)
 		vd_block_changed(block);
 }

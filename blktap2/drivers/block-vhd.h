@@ -44,6 +44,16 @@ struct vd_entry {
 #define VD_SLOT_FULL 0xFFFFFFFFu      /* every sector is there, and a bitmap in the file says so */
 #define VD_SLOT_NOT_READY 0x80000000u /* flag: its vd_block has no valid bits yet */
 
+/*
+ * What a bitmap says of the 32 parts of its block (64 KiB each of a block of 2 MiB): which have
+ * some, and which have all of their sectors.  Most questions are answered here: the bitmaps of a
+ * long chain are more than the cache of a processor holds.
+ */
+struct vd_parts {
+	uint32_t some;
+	uint32_t all;
+};
+
 /* A block whose bitmap is in memory, or on its way. */
 struct vd_block {
 	struct vd_state *vd;
@@ -170,14 +180,17 @@ struct vd_counters {
 
 struct vd_state {
 	/* What every read looks at, close together: a long chain has many of these. */
-	struct vd_entry *map; /* owned */
-	uint8_t *bits;        /* owned, by slot */
-	uint8_t *used;        /* owned, by slot: looked at since the hand came by */
+	struct vd_entry *map;   /* owned */
+	struct vd_parts *parts; /* owned, by slot */
+	uint8_t *bits;          /* owned, by slot */
+	uint8_t *used;          /* owned, by slot: looked at since the hand came by */
 	size_t bitmap_bytes;
 	uint64_t data_limit; /* bytes; what lies beyond reads as zero */
 	uint32_t spb_shift;
 	uint32_t spb_mask;
+	uint32_t part_shift; /* log2 of the sectors of a part */
 	bool is_fixed;
+	bool evicts; /* every slot has been taken: what is used is noted from now on */
 
 	td_driver_t *driver; /* borrowed */
 	struct raw_file file;
@@ -286,6 +299,9 @@ struct vd_block *vd_block_get(struct vd_state *vd, uint32_t index);
 
 /* A new block in the cache, with no bit set.  NULL as above. */
 struct vd_block *vd_block_new(struct vd_state *vd, uint32_t index);
+
+/* These sectors are there now. */
+void vd_block_set_bits(struct vd_block *block, uint32_t first, uint32_t count);
 
 /* Call request->go when the block is ready. */
 void vd_block_wait(struct vd_block *block, struct vd_request *request);
