@@ -6,7 +6,7 @@
 requires qemu-io --version
 
 image=$tmp/a.vhd
-blocks=4400 # there is room for the bitmaps of 4095
+blocks=4400 # there is room for the bitmaps of some 4096
 often=100
 truncate -s 10G "$tmp/probe" 2>/dev/null || skip "no file can be so large here"
 vhd-util create -n "$image" -s $((blocks * 2))
