@@ -12,17 +12,15 @@
 
 #include "common/program.h"
 
+/* The lowest free number is that of the stream, as those below are open. */
 static int
 open_streams(void)
 {
-	int fd;
+	int stream;
 
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	close(fd);
+	for (stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+		if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+			return -errno;
 	return 0;
 }
 

@@ -19,3 +19,12 @@ if test "$(id -u)" -eq 0; then
     chown 65534 "$tmp/foreign"
     BLKTAP_CONTROL_DIR=$tmp/foreign expect_exit 1 tap-ctl allocate
 fi
+
+# Who may not read it hears so: an empty list would say that nothing is served.
+mkdir "$tmp/closed"
+chmod 000 "$tmp/closed"
+chmod 711 "$tmp"
+if unprivileged test -x "$(command -v tap-ctl)"; then
+    BLKTAP_CONTROL_DIR=$tmp/closed expect_exit 13 unprivileged tap-ctl list
+    BLKTAP_CONTROL_DIR=$tmp/none expect_exit 0 unprivileged tap-ctl list
+fi
