@@ -85,6 +85,7 @@ vd_allocate(struct vd_state *vd, uint32_t index, struct vd_request *request)
 	vd->allocated++;
 	vd->counters.allocations++;
 	block->fresh = true;
+	block->named = false;
 	block->saved = false;
 	block->resaved = false;
 	block->dirty = false;
@@ -119,6 +120,8 @@ grown(void *arg, struct tiocb *tiocb, int err)
 	struct vd_growth *growth = &vd->growth;
 
 	(void)tiocb;
+	if (growth->stage == VD_GROWTH_SYNC)
+		vd_commit_owe(vd, err);
 	if (err && !growth->err)
 		growth->err = err;
 	if (--growth->pending)

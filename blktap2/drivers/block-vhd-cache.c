@@ -157,6 +157,7 @@ block_init(struct vd_state *vd, uint32_t index)
 	}
 	block->index = index;
 	block->in_use = true;
+	block->named = true;
 	block->waiters = NULL;
 	block->last_waiter = &block->waiters;
 	vd->used[block->slot] = 1;

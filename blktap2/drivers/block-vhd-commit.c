@@ -10,6 +10,9 @@
  *	EXPOSE     bitmaps of the other blocks, and the sectors of the BAT that name fresh ones
  *	SYNC_META  all of it is durable
  *
+ * What the BAT in the file may name is never written before SYNC_DATA, even if a commit has failed
+ * and the next one tries again: the BAT of the failed one may have got there.
+ *
  * A commit takes the blocks that have changed when it begins, with their bits of that moment: what
  * changes later is for the next one.  Flushes that come while one is running share the next one.
  * Without changes a flush is SYNC_DATA alone.
@@ -26,6 +29,13 @@ bool
 vd_commit_is_running(const struct vd_state *vd)
 {
 	return vd->commit.stage != VD_COMMIT_IDLE;
+}
+
+void
+vd_commit_owe(struct vd_state *vd, int err)
+{
+	if (err && vd->written && !vd->commit.owed)
+		vd->commit.owed = err;
 }
 
 /* ---- operations ---------------------------------------------------------------------------------
@@ -50,12 +60,20 @@ operation_done(void *arg, struct tiocb *tiocb, int err)
 }
 
 static void
+synced(void *arg, struct tiocb *tiocb, int err)
+{
+	(void)tiocb;
+	vd_commit_owe(arg, err);
+	step_done(arg, err);
+}
+
+static void
 start_sync(struct vd_state *vd)
 {
 	struct vd_commit *commit = &vd->commit;
 
 	commit->pending++;
-	td_prep_fsync(&commit->sync, vd->file.fd, operation_done, vd);
+	td_prep_fsync(&commit->sync, vd->file.fd, synced, vd);
 	vd_queue_tiocb(vd, &commit->sync);
 }
 
@@ -69,14 +87,14 @@ write_bitmap(struct vd_state *vd, struct vd_block *block)
 	vd_queue_tiocb(vd, &block->tiocb);
 }
 
-/* The bitmaps of this commit whose blocks are exposed, or are not. */
+/* The bitmaps of this commit whose blocks the BAT in the file may name, or does not. */
 static void
-write_bitmaps(struct vd_state *vd, bool fresh)
+write_bitmaps(struct vd_state *vd, bool named)
 {
 	struct vd_block *block;
 
 	TAILQ_FOREACH(block, &vd->commit.blocks, commit_link)
-	if (block->writes && block->fresh == fresh)
+	if (block->writes && block->named == named)
 		write_bitmap(vd, block);
 }
 
@@ -203,7 +221,12 @@ write_footers(struct vd_state *vd)
 static void
 start_expose(struct vd_state *vd)
 {
-	write_bitmaps(vd, false);
+	struct vd_block *block;
+
+	write_bitmaps(vd, true);
+	/* From now on, even if this commit fails. */
+	TAILQ_FOREACH(block, &vd->commit.blocks, commit_link)
+	block->named = true;
 	write_bat(vd);
 	if (vd->commit.writes_footers)
 		write_footers(vd);
@@ -234,10 +257,14 @@ release_block(struct vd_block *block, int err)
 }
 
 static void
-complete_flushes(struct vd_request *request, int err)
+complete_flushes(struct vd_state *vd, struct vd_request *request, int err)
 {
 	struct vd_request *next;
 
+	if (request) {
+		err = err ? err : vd->commit.owed;
+		vd->commit.owed = 0;
+	}
 	for (; request; request = next) {
 		next = request->next;
 		vd_finish(request, err);
@@ -268,7 +295,7 @@ end_commit(struct vd_state *vd)
 		vd_grow(vd);
 	if (commit->later.first)
 		vd_commit_start(vd);
-	complete_flushes(flushes, err);
+	complete_flushes(vd, flushes, err);
 }
 
 /* The stage that follows the one that has ended; stages without operations are passed through. */
@@ -315,7 +342,7 @@ vd_commit_start(struct vd_state *vd)
 	}
 	take_changes(vd);
 	commit->pending++;
-	write_bitmaps(vd, true);
+	write_bitmaps(vd, false);
 	commit->pending--;
 	commit_on(vd);
 }

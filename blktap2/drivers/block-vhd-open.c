@@ -228,10 +228,10 @@ static int
 commit_rest(struct vd_state *vd)
 {
 	if (!vd->changed_count && !vd->footer_dirty)
-		return 0;
+		return vd->commit.owed;
 	vd_commit_start(vd);
 	vd_run_at_once(vd);
-	return vd->commit.err;
+	return vd->commit.err ? vd->commit.err : vd->commit.owed;
 }
 
 static int

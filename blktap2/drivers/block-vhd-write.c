@@ -41,8 +41,10 @@ settle(struct vd_request *request, int err)
 
 	if (err && request->leads)
 		block->dirty = true; /* its bitmap in the file promises more than there is */
-	if (!err)
+	if (!err) {
 		set_bits(block, request);
+		block->vd->written = true;
+	}
 	block->pins--;
 	request->end(request, err);
 }
@@ -67,8 +69,12 @@ vd_block_write_done(void *arg, struct tiocb *tiocb, int err)
 static void
 write_done(void *arg, struct tiocb *tiocb, int err)
 {
+	struct vd_request *request = arg;
+
 	(void)tiocb;
-	vd_finish(arg, err);
+	if (!err)
+		request->vd->written = true;
+	vd_finish(request, err);
 }
 
 /* ---- the first bitmap of a fresh block ----------------------------------------------------------

@@ -61,9 +61,10 @@ struct vd_block {
 	uint32_t slot;
 	unsigned pins; /* requests that will change bits */
 	bool in_use;
-	bool fresh;      /* the BAT in the file does not name it yet */
-	bool saved;      /* fresh: a bitmap has been written, so its room is certain */
-	bool saving;     /* fresh: that is being done */
+	bool fresh;  /* no commit has brought it to the BAT in the file yet */
+	bool named;  /* the BAT in the file may name it; a commit that failed may have got so far */
+	bool saved;  /* fresh: a bitmap has been written, so its room is certain */
+	bool saving; /* fresh: that is being done */
 	bool resaved;    /* fresh: a commit has written another one since */
 	int save_err;    /* fresh: why it is not saved */
 	bool dirty;      /* the bits differ from the file's */
@@ -144,6 +145,7 @@ struct vd_commit {
 	struct vd_bat_write bat_writes[VD_BAT_WRITES];
 	uint8_t *bat_memory; /* owned */
 	struct tiocb sync;
+	int owed; /* -errno of a sync that no flush has been told of */
 	struct tiocb footers[2];
 	bool writes_footers;
 	uint8_t *footer_raw;
@@ -197,7 +199,8 @@ struct vd_state {
 	bool is_writable;
 	bool has_parent;
 	bool no_punch;           /* the file system makes no holes */
-	bool changed;            /* something has been written since open */
+	bool changed;            /* a write has begun since open */
+	bool written;            /* one has succeeded */
 	struct vhd_crypt *crypt; /* owned; NULL: data are clear */
 	bool at_once;            /* nobody is left to wait: operations are done at once */
 
@@ -390,6 +393,9 @@ void vd_commit_start(struct vd_state *vd);
 /* Begin one soon, should no flush come. */
 void vd_commit_later(struct vd_state *vd);
 bool vd_commit_is_running(const struct vd_state *vd);
+
+/* A sync has failed, and what was written before it may be lost: the next flush says so. */
+void vd_commit_owe(struct vd_state *vd, int err);
 
 /* ---- block-vhd-close.c --------------------------------------------------------------------------
  */

@@ -217,6 +217,14 @@ submit_random(struct crash_run *run, const struct crash_work *work, struct guest
 	submit(run, request, op, sector, sectors, flags);
 }
 
+/* A passing trouble of one of the next operations: whoever asked for it will ask again. */
+static void
+fail_soon(struct crash_run *run)
+{
+	kit_control(&run->kit)->fail_at = 1 + (long)kit_random(&run->kit, 16);
+	kit_control(&run->kit)->fail_with = -EAGAIN;
+}
+
 static bool
 work_steps(struct crash_run *run, const struct crash_work *work)
 {
@@ -226,6 +234,8 @@ work_steps(struct crash_run *run, const struct crash_work *work)
 	for (step = 0; step < work->steps && !err; step++) {
 		int count = 1 + (int)kit_random(&run->kit, FLIGHT);
 
+		if (work->errors && kit_random(&run->kit, 2))
+			fail_soon(run);
 		for (i = 0; i < count; i++)
 			submit_random(run, work, &requests[i]);
 		for (i = 0; i < count; i++) {
@@ -236,6 +246,7 @@ work_steps(struct crash_run *run, const struct crash_work *work)
 				one = 0;
 			err = err ? err : one;
 		}
+		kit_control(&run->kit)->fail_at = 0;
 		if (!err && work->pauses && step == work->steps / 2) {
 			err = kit_pause(&run->kit);
 			if (!err)

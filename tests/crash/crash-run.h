@@ -35,6 +35,7 @@ struct crash_work {
 	int steps;
 	uint64_t largest; /* sectors of a write */
 	bool discards, zeroes, pauses, fua;
+	bool errors; /* operations on files fail now and then, and well the next time */
 };
 
 /* The disk holds sectors of this write (number 0: nothing) before anything is recorded. */

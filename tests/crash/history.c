@@ -122,6 +122,13 @@ history_end(struct history *history, size_t op)
 	history->ops[op].end = history->now++;
 }
 
+void
+history_fail(struct history *history, size_t op)
+{
+	history->ops[op].failed = true;
+	history_end(history, op);
+}
+
 size_t
 history_sync(struct history *history, int file)
 {
@@ -183,6 +190,8 @@ history_close(struct history *history)
 	for (i = 0; i < history->op_count; i++) {
 		op = &history->ops[i];
 		op->durable = HISTORY_NEVER;
+		if (op->failed)
+			continue;
 		for (j = 0; j < history->sync_count && op->end != HISTORY_NEVER; j++) {
 			sync = &history->syncs[j];
 			if (sync->file == op->file && sync->begin > op->end &&

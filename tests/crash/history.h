@@ -30,6 +30,7 @@ struct history_op {
 	uint64_t durable;    /* moment; HISTORY_NEVER: it never was */
 	uint64_t at, bytes;  /* HISTORY_SIZE: bytes is the new size */
 	bool keeps_size;
+	bool failed;   /* never durable; before its end it may have got anywhere */
 	uint8_t *data; /* owned; of a write */
 };
 
@@ -66,7 +67,8 @@ size_t history_write(struct history *history, int file, uint64_t at, const void 
 size_t history_zero(struct history *history, int file, uint64_t at, uint64_t bytes,
 		    bool keeps_size);
 size_t history_size(struct history *history, int file, uint64_t bytes);
-void history_end(struct history *history, size_t op); /* well; others never end */
+void history_end(struct history *history, size_t op); /* well */
+void history_fail(struct history *history, size_t op);
 
 size_t history_sync(struct history *history, int file);
 void history_sync_end(struct history *history, size_t sync);

@@ -196,12 +196,14 @@ performed(void *arg, const struct tiocb *tiocb, int err)
 	if (!flight)
 		return;
 	flight->tiocb = NULL;
-	if (err || !record.history)
+	if (!record.history)
 		return;
-	if (flight->is_sync)
-		history_sync_end(record.history, flight->number);
-	else
+	if (!flight->is_sync && err)
+		history_fail(record.history, flight->number);
+	else if (!flight->is_sync)
 		history_end(record.history, flight->number);
+	else if (!err)
+		history_sync_end(record.history, flight->number);
 }
 
 void

@@ -96,11 +96,12 @@ static const struct variant {
 	enum { NO_PARENT, VHD_PARENT, RAW_PARENT } parent;
 	struct crash_work work;
 } variants[] = {
-	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false, true } },
-	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true, true } },
-	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true, false } },
-	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true, true } },
-	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false, true } },
+	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false, true, false } },
+	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true, true, false } },
+	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true, false, false } },
+	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true, true, false } },
+	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false, true, false } },
+	{ 128 * KIB, true, VHD_PARENT, { 60, 300, true, true, true, true, true } },
 };
 
 #define VARIANTS ((int)(sizeof(variants) / sizeof(variants[0])))
