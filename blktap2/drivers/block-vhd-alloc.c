@@ -2,7 +2,8 @@
 /*
  * vhd: places for blocks, and room for them in the file.
  *
- * A place is taken at once, in memory; nothing in the file names it before the next commit.  A
+ * A place is taken at once, in memory; nothing in the file names it before the next commit.  One
+ * that another block had (block-vhd-places.c) comes before a new one at the end of data.  A
  * regular file is extended by many blocks at a time: its trailing footer is written again that far
  * ahead, so that everything before it reads as zeroes.  The footer that was there is wiped out
  * first, since a block will lie over it.  All that time the copy at the start of the file is the
@@ -27,21 +28,24 @@ prepared(void *arg, struct tiocb *tiocb, int err)
 
 	(void)tiocb;
 	vd->map[block->index].slot = block->slot;
-	/* Whoever reads the file without its bitmaps would see what was there before. */
 	if (err == -EOPNOTSUPP || err == -EINVAL)
 		err = 0;
+	/* Those who wait give up; whoever comes next tries another place. */
+	if (err)
+		vd_unmap_if_empty(block);
 	vd_block_wake(block, err);
 }
 
-/* A device has old bytes, which other programs would take for data. */
+/* Whoever reads the file without its bitmaps would take the old bytes of a place for data. */
 static void
-prepare_device(struct vd_block *block)
+prepare_place(struct vd_block *block)
 {
 	struct vd_state *vd = block->vd;
 	struct vd_entry *entry = &vd->map[block->index];
+	int how = vd->file.is_device ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE;
 
 	entry->slot |= VD_SLOT_NOT_READY;
-	td_prep_fallocate(&block->tiocb, vd->file.fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+	td_prep_fallocate(&block->tiocb, vd->file.fd, how | FALLOC_FL_KEEP_SIZE,
 			  (long long)vhd_data_offset(&vd->image.layout, ~entry->inverted),
 			  (long long)vd->image.layout.spb << VHD_SECTOR_SHIFT, prepared, block);
 	vd_queue_tiocb(vd, &block->tiocb);
@@ -60,40 +64,67 @@ is_short_of_room(const struct vd_state *vd)
 	       left < blocks * vd->image.layout.block_secs << VHD_SECTOR_SHIFT;
 }
 
-int
-vd_allocate(struct vd_state *vd, uint32_t index, struct vd_request *request)
+/* The block has that place from now on, and no bits. */
+static int
+take_place(struct vd_state *vd, uint32_t index, uint32_t entry, bool is_used)
 {
-	struct vd_block *block;
+	struct vd_block *block = vd_block_new(vd, index);
+
+	if (!block)
+		return -EBUSY;
+	block->fresh = true;
+	block->named = false;
+	vd->map[index].inverted = ~entry;
+	vd->allocated++;
+	vd->counters.allocations++;
+	if ((is_used || vd->file.is_device) && !vd->has_parent)
+		prepare_place(block);
+	return 0;
+}
+
+/* Behind all others. */
+static int
+allocate_at_end(struct vd_state *vd, uint32_t index, struct vd_request *request)
+{
 	uint32_t entry;
 	uint64_t end;
 	int err;
 
 	err = vhd_layout_place(&vd->image.layout, vd->end_of_data, vd->device_limit, &entry);
 	if (err)
-		return err;
+		return err == -ENOSPC && vd_place_will_come(vd) ? -EBUSY : err;
 	end = ((uint64_t)entry + vd->image.layout.block_secs) << VHD_SECTOR_SHIFT;
 	if (!vd->file.is_device && (!vd->growth.begun || end > vd->growth.room_end)) {
 		vd_queue_add(&vd->growth.waiters, request);
 		vd_grow(vd);
 		return VD_WAITS;
 	}
-	block = vd_block_new(vd, index);
-	if (!block)
-		return -EBUSY;
-	vd->map[index].inverted = ~entry;
+	err = take_place(vd, index, entry, false);
+	if (err)
+		return err;
 	vd->end_of_data = end;
-	vd->allocated++;
-	vd->counters.allocations++;
-	block->fresh = true;
-	block->named = false;
-	block->saved = false;
-	block->resaved = false;
-	block->dirty = false;
-	if (vd->file.is_device && !vd->has_parent)
-		prepare_device(block);
 	if (is_short_of_room(vd))
 		vd_grow(vd);
 	return 0;
+}
+
+int
+vd_allocate(struct vd_state *vd, uint32_t index, struct vd_request *request)
+{
+	uint32_t entry;
+	int err;
+
+	if (!vd_place_find(vd, &entry)) {
+		if (vd->places.gaps == VD_GAPS_SOUGHT) {
+			vd_queue_add(&vd->places.waiters, request);
+			return VD_WAITS;
+		}
+		return allocate_at_end(vd, index, request);
+	}
+	err = take_place(vd, index, entry, true);
+	if (!err)
+		vd_place_use(vd);
+	return err;
 }
 
 /* ---- room ---------------------------------------------------------------------------------------

@@ -127,6 +127,8 @@ sum_up(struct vd_block *block, uint32_t first, uint32_t count)
 
 	for (part = first >> vd->part_shift; part <= end; part++) {
 		there = vhd_bits_count(block->bits, part << vd->part_shift, secs);
+		parts->some &= ~(1u << part);
+		parts->all &= ~(1u << part);
 		if (there)
 			parts->some |= 1u << part;
 		if (there == secs)
@@ -138,6 +140,13 @@ void
 vd_block_set_bits(struct vd_block *block, uint32_t first, uint32_t count)
 {
 	vhd_bits_set_range(block->bits, first, count);
+	sum_up(block, first, count);
+}
+
+void
+vd_block_clear_bits(struct vd_block *block, uint32_t first, uint32_t count)
+{
+	vhd_bits_clear_range(block->bits, first, count);
 	sum_up(block, first, count);
 }
 
@@ -157,7 +166,9 @@ block_init(struct vd_state *vd, uint32_t index)
 	}
 	block->index = index;
 	block->in_use = true;
+	block->fresh = block->saved = block->saving = block->resaved = false;
 	block->named = true;
+	block->dirty = false;
 	block->waiters = NULL;
 	block->last_waiter = &block->waiters;
 	vd->used[block->slot] = 1;
@@ -246,6 +257,19 @@ vd_block_drop(struct vd_block *block, uint32_t slot)
 {
 	block->vd->map[block->index].slot = slot;
 	give_block(block);
+}
+
+void
+vd_block_forget_changes(struct vd_block *block)
+{
+	struct vd_state *vd = block->vd;
+
+	block->dirty = false;
+	if (!block->listed)
+		return;
+	block->listed = false;
+	TAILQ_REMOVE(&vd->changed_blocks, block, link);
+	vd->changed_count--;
 }
 
 void

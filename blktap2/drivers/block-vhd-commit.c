@@ -31,6 +31,12 @@ vd_commit_is_running(const struct vd_state *vd)
 	return vd->commit.stage != VD_COMMIT_IDLE;
 }
 
+bool
+vd_commit_is_due(const struct vd_state *vd)
+{
+	return vd->changed_count || vd->footer_dirty || vd_places_wait(vd);
+}
+
 void
 vd_commit_owe(struct vd_state *vd, int err)
 {
@@ -196,6 +202,7 @@ take_changes(struct vd_state *vd)
 			vhd_bits_set(commit->bat_dirty, block->index / VD_BAT_SECTOR_ENTRIES);
 		TAILQ_INSERT_TAIL(&commit->blocks, block, commit_link);
 	}
+	vd_places_take(vd);
 	commit->bat_next = 0;
 	commit->writes_footers = vd->footer_dirty;
 }
@@ -253,7 +260,8 @@ release_block(struct vd_block *block, int err)
 		return;
 	}
 	block->fresh = false;
-	let_go(block);
+	if (!vd_unmap_if_empty(block))
+		let_go(block);
 }
 
 static void
@@ -289,6 +297,7 @@ end_commit(struct vd_state *vd)
 	commit->writes_footers = false;
 	if (err && commit->bat_dirty)
 		memset(commit->bat_dirty, 0, (vd->bat_sectors + 7) / 8);
+	vd_places_taken(vd, err);
 	commit->stage = VD_COMMIT_IDLE;
 	vd->counters.commits++;
 	if (vd->growth.waiters.first)
@@ -370,7 +379,7 @@ time_is_up(void *arg, int id, unsigned mode)
 	struct vd_state *vd = arg;
 
 	(void)mode;
-	if (vd->changed_count) {
+	if (vd_commit_is_due(vd)) {
 		vd_commit_start(vd);
 		return;
 	}

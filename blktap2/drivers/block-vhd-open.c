@@ -12,7 +12,6 @@
 
 #include "common/cleanup.h"
 #include "drivers/block-vhd.h"
-#include "vhd/lib/batmap.h"
 
 #define SECTOR_BUFFERS 3 /* zeroes, and a footer each for growth and commit */
 
@@ -34,23 +33,6 @@ fill_map(struct vd_state *vd, const uint32_t *bat)
 	}
 }
 
-/* Blocks that the batmap calls full.  Without one that can be believed, none is. */
-static int
-mark_full(struct vd_state *vd, struct io *io)
-{
-	AUTO_FREE uint8_t *map = NULL;
-	uint32_t i;
-	int err;
-
-	err = vhd_image_read_batmap(io, &vd->image, &map, NULL);
-	if (err)
-		return err == -ENOENT || err == -EINVAL ? 0 : err;
-	for (i = 0; i < vd->image.layout.entries; i++)
-		if (vd->map[i].inverted && vhd_bits_test(map, i))
-			vd->map[i].slot = VD_SLOT_FULL;
-	return 0;
-}
-
 static int
 read_map(struct vd_state *vd, struct io *io, struct reason *why)
 {
@@ -69,7 +51,7 @@ read_map(struct vd_state *vd, struct io *io, struct reason *why)
 		return err;
 	vd->end_of_data = vhd_layout_end_of_data(&vd->image.layout, bat, entries);
 	fill_map(vd, bat);
-	return mark_full(vd, io);
+	return vd_batmap_read(vd, io);
 }
 
 /* ---- the rest of the metadata -------------------------------------------------------------------
@@ -105,6 +87,8 @@ allocate(struct vd_state *vd)
 	void *sectors;
 
 	vd_queue_init(&vd->growth.waiters);
+	vd_queue_init(&vd->batmap.waiters);
+	vd_queue_init(&vd->places.waiters);
 	vd->once_last = &vd->once_first;
 	vd->timer = -1;
 	if (posix_memalign(&sectors, 4096, SECTOR_BUFFERS * VHD_SECTOR_SIZE))
@@ -227,36 +211,35 @@ vd_open_image(struct vd_state *vd, const char *name, td_flag_t flags)
 static int
 commit_rest(struct vd_state *vd)
 {
-	if (!vd->changed_count && !vd->footer_dirty)
+	if (!vd_commit_is_due(vd))
 		return vd->commit.owed;
 	vd_commit_start(vd);
 	vd_run_at_once(vd);
 	return vd->commit.err ? vd->commit.err : vd->commit.owed;
 }
 
-static int
-write_batmap(struct vd_state *vd)
+/* Blocks at the end of the file may be in the image no more. */
+static void
+find_end(struct vd_state *vd)
 {
-	vhd_batmap_header_t *header = &vd->image.batmap;
-	size_t bytes = (size_t)header->batmap_size << VHD_SECTOR_SHIFT;
-	uint8_t raw[VHD_BATMAP_HEADER_BYTES];
-	AUTO_FREE uint8_t *map = NULL;
+	const struct vhd_layout *layout = &vd->image.layout;
+	uint64_t end = layout->metadata_end, block_end;
 	uint32_t i;
-	int err;
 
-	if (!vd->image.has_batmap)
-		return 0;
-	map = calloc(1, bytes);
-	if (!map)
-		return -ENOMEM;
-	for (i = 0; i < vd->image.layout.entries; i++)
-		if (vd->map[i].slot == VD_SLOT_FULL)
-			vhd_bits_set(map, i);
-	header->checksum = vhd_batmap_sum(header, vd->image.footer.current_size, map, bytes);
-	vhd_batmap_header_pack(header, raw);
-	err = io_write_at(vd->io, map, bytes, header->batmap_offset);
-	return err ? err
-		   : io_write_at(vd->io, raw, sizeof(raw), vhd_batmap_header_at(&vd->image.layout));
+	if (!vd->counters.unmapped || vd->image.is_device)
+		return;
+	for (i = 0; i < layout->entries; i++) {
+		if (!vd->map[i].inverted)
+			continue;
+		block_end = vhd_data_offset(layout, ~vd->map[i].inverted) +
+			    ((uint64_t)layout->spb << VHD_SECTOR_SHIFT);
+		if (block_end > end)
+			end = block_end;
+	}
+	if (end < vd->end_of_data) {
+		vd->end_of_data = end;
+		vd->tail_is_lost = true;
+	}
 }
 
 /* The file ends behind its last block; both footers are as they should be. */
@@ -289,6 +272,8 @@ close_written(struct vd_state *vd)
 
 	vd->at_once = true;
 	first = commit_rest(vd);
+	if (!first && !vd->is_fixed)
+		find_end(vd);
 	err = vd->is_fixed ? 0 : write_footers(vd);
 	if (!first)
 		first = err;
@@ -298,7 +283,7 @@ close_written(struct vd_state *vd)
 	/* A batmap promises what has to be durable already. */
 	if (first || vd->is_fixed)
 		return first;
-	err = write_batmap(vd);
+	err = vd_batmap_write(vd);
 	return err ? err : io_sync(vd->io);
 }
 
@@ -322,6 +307,7 @@ vd_free(struct vd_state *vd)
 	}
 	vd_cache_free(vd);
 	vd_commit_free(vd);
+	vd_places_free(vd);
 	vhd_crypt_free(vd->crypt);
 	free(vd->map);
 	free(vd->sectors);

@@ -3,8 +3,13 @@
  * vhd: discard, write-zeroes and block status.
  *
  * Ranges may be huge, so each is worked through block by block, with one vd_request.  Discarded and
- * zeroed data become holes, and their bits stay as they are: space in a VHD has no way back to
- * other blocks, and a bit that is taken back would show the parent's sectors again.
+ * zeroed data become holes.  Over a parent their bits stay as they are: one that is taken back
+ * would show the parent's sectors again.  Without a parent they are cleared, and a block that has
+ * none left is unmapped; block-vhd-places.c says when its place is used again.
+ *
+ * The hole comes first, then the bits: between the two, and after a power cut, the sectors are what
+ * they were, or zeroes.  A write of the same sectors that is under way meanwhile may come before or
+ * after; one that follows comes after, since the guest hears of the end of both steps.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -24,6 +29,9 @@ end_part(struct vd_request *request, int err)
 {
 	td_request_t part = request->treq;
 
+	/* Devices refuse holes that their sectors do not divide. */
+	if (err == -EINVAL)
+		err = -EOPNOTSUPP;
 	if (err || !request->left) {
 		request->treq.secs += request->left;
 		vd_finish(request, err);
@@ -31,11 +39,24 @@ end_part(struct vd_request *request, int err)
 	}
 	request->block = NULL;
 	request->leads = false;
+	vd_renew_request(request);
 	request->treq.sec += (td_sector_t)part.secs;
 	request->treq.secs = request->left;
 	request->left = 0;
 	td_complete_request(part, err);
 	next_change(request, 0);
+}
+
+static uint32_t
+index_of(const struct vd_request *request)
+{
+	return (uint32_t)(request->treq.sec >> request->vd->spb_shift);
+}
+
+static uint32_t
+first_of(const struct vd_request *request)
+{
+	return (uint32_t)request->treq.sec & request->vd->spb_mask;
 }
 
 static void
@@ -50,10 +71,104 @@ static bool
 is_untouched(const struct vd_request *request)
 {
 	const struct vd_state *vd = request->vd;
+	const struct vd_entry *entry = &vd->map[index_of(request)];
+	int secs = vd_part_secs(vd, &request->treq);
 
-	return !vd->map[request->treq.sec >> vd->spb_shift].inverted &&
-	       (!vd->has_parent || request->treq.op == TD_OP_DISCARD);
+	if (!entry->inverted)
+		return !vd->has_parent || request->treq.op == TD_OP_DISCARD;
+	/* Sectors without bits are zeroes already. */
+	return !vd->has_parent && entry->slot != VD_SLOT_NONE && entry->slot != VD_SLOT_FULL &&
+	       !(entry->slot & VD_SLOT_NOT_READY) &&
+	       vhd_bits_none(vd_block_at(vd, entry->slot)->bits, first_of(request), (uint32_t)secs);
 }
+
+/* ---- images without a parent: bits are cleared --------------------------------------------------
+ */
+
+/* Does the part cover all of its block that is in the disk? */
+static bool
+is_whole_block(const struct vd_request *request)
+{
+	const struct vd_state *vd = request->vd;
+	const td_request_t *treq = &request->treq;
+
+	return !first_of(request) && (treq->secs == (int)vd->image.layout.spb ||
+				      treq->sec + (td_sector_t)treq->secs == vd->image.sectors);
+}
+
+/* A full block, whose bits are to be in memory again.  NULL: the cache is in use. */
+static struct vd_block *
+block_of_full(struct vd_state *vd, uint32_t index)
+{
+	struct vd_block *block = vd_block_new(vd, index);
+
+	if (block)
+		vd_block_set_bits(block, 0, vd->image.layout.spb);
+	return block;
+}
+
+static void
+clear_bits(struct vd_block *block, const struct vd_request *request)
+{
+	vd_block_clear_bits(block, first_of(request), (uint32_t)request->treq.secs);
+	if (vd_unmap_if_empty(block))
+		return;
+	block->dirty = true;
+	vd_block_changed(block);
+}
+
+/* The hole is there; now for the bits. */
+static void
+take_bits(struct vd_request *request, int err)
+{
+	struct vd_state *vd = request->vd;
+	uint32_t index = index_of(request);
+	struct vd_entry *entry = &vd->map[index];
+	struct vd_block *block;
+
+	/* Unmapped meanwhile; if it has another place, what is there was written after that. */
+	if (err || !entry->inverted || ~entry->inverted != request->place) {
+		end_part(request, err);
+		return;
+	}
+	if ((entry->slot == VD_SLOT_NONE || entry->slot == VD_SLOT_FULL) &&
+	    is_whole_block(request) && vd_unmap(vd, index)) {
+		end_part(request, 0);
+		return;
+	}
+	block = entry->slot == VD_SLOT_FULL ? block_of_full(vd, index) : vd_block_get(vd, index);
+	if (!block) {
+		end_part(request, -EBUSY);
+	} else if (entry->slot & VD_SLOT_NOT_READY) {
+		vd_block_wait(block, request);
+	} else {
+		clear_bits(block, request);
+		end_part(request, 0);
+	}
+}
+
+/*
+ * Devices that make no holes keep the sectors of a part of a block: for a discard that is good
+ * enough, zeroes have to be written.  A whole block goes anyway.
+ */
+static void
+hole_made_for_good(void *arg, struct tiocb *tiocb, int err)
+{
+	struct vd_request *request = arg;
+	bool is_kept = (err == -EOPNOTSUPP || err == -EINVAL) && request->vd->file.is_device;
+
+	(void)tiocb;
+	request->go = take_bits;
+	if (is_kept && is_whole_block(request))
+		take_bits(request, 0);
+	else if (is_kept && request->treq.op == TD_OP_DISCARD)
+		end_part(request, 0);
+	else
+		take_bits(request, err);
+}
+
+/* ---- all images ---------------------------------------------------------------------------------
+ */
 
 /* Narrow the request to its first part: all blocks that need nothing, or one. */
 static void
@@ -74,36 +189,63 @@ narrow(struct vd_request *request)
 	request->left = all - treq->secs;
 }
 
-/* block: whose bits are to be set; NULL: none's. */
 static void
-make_hole(struct vd_request *request, struct vd_block *block)
+make_hole(struct vd_request *request, td_queue_callback_t done)
 {
 	struct vd_state *vd = request->vd;
 	const td_request_t *treq = &request->treq;
 
-	if (block)
-		vd_save_bits(block, request);
+	request->place = ~vd->map[index_of(request)].inverted;
 	td_prep_fallocate(&request->tiocb, vd->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			  (long long)vd_offset_of(request), (long long)treq->secs << SECTOR_SHIFT,
-			  block ? vd_block_write_done : hole_made, request);
+			  done, request);
 	vd_queue_tiocb(vd, &request->tiocb);
 }
 
-/* The block of the part is at hand, or was waited for. */
+/* A hole whose bits will be set, or stay as they are. */
 static void
-change_block(struct vd_request *request, int err)
+change_over_parent(struct vd_request *request)
 {
-	bool sets_bits = request->vd->has_parent && request->treq.op == TD_OP_WRITE_ZEROES;
 	struct vd_block *block = NULL;
+	int err = 0;
 
-	if (!err && sets_bits)
+	if (request->treq.op == TD_OP_WRITE_ZEROES)
 		err = vd_find_block(request, &block);
+	if (err == VD_WAITS)
+		return;
+	if (err) {
+		end_part(request, err);
+		return;
+	}
+	if (block)
+		vd_save_bits(block, request);
+	make_hole(request, block ? vd_block_write_done : hole_made);
+}
+
+/* A hole whose bits will be cleared. */
+static void
+change_without_parent(struct vd_request *request)
+{
+	int err = vd_batmap_take_back(request->vd, request);
+
 	if (err == VD_WAITS)
 		return;
 	if (err)
 		end_part(request, err);
 	else
-		make_hole(request, block);
+		make_hole(request, hole_made_for_good);
+}
+
+/* Nothing is in the way any more. */
+static void
+change_block(struct vd_request *request, int err)
+{
+	if (err || (!request->vd->has_parent && is_untouched(request)))
+		end_part(request, err);
+	else if (request->vd->has_parent)
+		change_over_parent(request);
+	else
+		change_without_parent(request);
 }
 
 static void

@@ -46,6 +46,9 @@ settle(struct vd_request *request, int err)
 		block->vd->written = true;
 	}
 	block->pins--;
+	/* Nothing is there: the place is for others. */
+	if (err)
+		vd_unmap_if_empty(block);
 	request->end(request, err);
 }
 
@@ -89,7 +92,11 @@ saved(void *arg, struct tiocb *tiocb, int err)
 	block->saving = false;
 	block->saved = !err;
 	block->save_err = err;
-	vd_block_wake(block, err);
+	/* Whoever waits has it pinned. */
+	if (block->pins)
+		vd_block_wake(block, err);
+	else
+		vd_unmap_if_empty(block);
 }
 
 static void

@@ -41,6 +41,8 @@ vd_take_request(struct vd_state *vd, const td_request_t *part)
 	request = vd->free;
 	vd->free = request->next;
 	vd->pending++;
+	request->era = (uint8_t)vd->places.era;
+	vd->places.in_era[request->era]++;
 	request->treq = *part;
 	request->block = NULL;
 	request->leads = false;
@@ -49,11 +51,33 @@ vd_take_request(struct vd_state *vd, const td_request_t *part)
 	return request;
 }
 
+/* It uses no place any more. */
+static void
+leave_era(struct vd_request *request)
+{
+	struct vd_state *vd = request->vd;
+
+	if (!--vd->places.in_era[request->era] && request->era != vd->places.era &&
+	    vd->places.is_ending)
+		vd_places_settle(vd);
+}
+
+void
+vd_renew_request(struct vd_request *request)
+{
+	struct vd_state *vd = request->vd;
+
+	leave_era(request);
+	request->era = (uint8_t)vd->places.era;
+	vd->places.in_era[request->era]++;
+}
+
 void
 vd_give_request(struct vd_request *request)
 {
 	struct vd_state *vd = request->vd;
 
+	leave_era(request);
 	vd->pending--;
 	request->next = vd->free;
 	vd->free = request;
@@ -155,7 +179,8 @@ vhd_drv_is_busy(td_driver_t *driver)
 {
 	struct vd_state *vd = driver->data;
 
-	return vd_commit_is_running(vd) || vd->growth.stage != VD_GROWTH_IDLE;
+	return vd_commit_is_running(vd) || vd->growth.stage != VD_GROWTH_IDLE ||
+	       vd_batmap_is_busy(vd) || vd->places.gaps == VD_GAPS_SOUGHT;
 }
 
 /* ---- the rest -----------------------------------------------------------------------------------

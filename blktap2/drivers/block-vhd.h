@@ -59,7 +59,7 @@ struct vd_block {
 	struct vd_state *vd;
 	uint32_t index; /* of the block */
 	uint32_t slot;
-	unsigned pins; /* requests that will change bits */
+	unsigned pins; /* requests that will set bits */
 	bool in_use;
 	bool fresh;  /* no commit has brought it to the BAT in the file yet */
 	bool named;  /* the BAT in the file may name it; a commit that failed may have got so far */
@@ -95,6 +95,8 @@ struct vd_request {
 	void (*end)(struct vd_request *request, int err); /* of the part */
 	int left;                 /* sectors of a range that follow the part */
 	bool leads;               /* its bits are in the first bitmap of a fresh block */
+	uint8_t era;              /* see vd_places */
+	uint32_t place;           /* of the block in which a hole is being made */
 	td_queue_callback_t done; /* encrypted images: after decryption */
 	uint8_t *bounce;          /* owned: encrypted data on their way */
 	size_t bounce_bytes;
@@ -174,9 +176,57 @@ struct vd_growth {
 	struct tiocb tiocbs[2];
 };
 
+struct vd_place {
+	uint32_t entry; /* as in the BAT */
+	uint32_t index; /* of the block that had it last */
+};
+
+/*
+ * Places that no block has any more, or never had, in the order in which they are used again: a
+ * ring, with numbers that only mean their differences.  A place goes from last to first:
+ *
+ *	taken .. last     the BAT in the file may name it
+ *	durable .. taken  the running commit changes that
+ *	ready .. durable  requests that began before that may still use it
+ *	first .. ready    free
+ */
+struct vd_places {
+	struct vd_place *ring; /* owned; NULL before the first */
+	uint32_t room;         /* of the ring */
+	uint64_t first, ready, durable, taken, last;
+	/* A request belongs to the era in which it began.  An old one ends with its last request.
+	 */
+	unsigned era;
+	unsigned in_era[2];
+	bool is_ending;   /* the other era, which makes ready what was durable when it was left */
+	uint64_t settles; /* the next ready */
+	enum { VD_GAPS_UNKNOWN, VD_GAPS_SOUGHT, VD_GAPS_KNOWN } gaps;
+	struct vd_queue waiters; /* until the search has ended */
+};
+
+/* What the batmap in the file says. */
+enum vd_batmap_state {
+	VD_BATMAP_EMPTY,    /* nothing, or nothing that anybody believes */
+	VD_BATMAP_PROMISES, /* that some blocks are full */
+	VD_BATMAP_CLEARING, /* that is being taken back */
+	VD_BATMAP_SYNC,
+};
+
+/* Taking back what it says. */
+struct vd_batmap {
+	enum vd_batmap_state state;
+	int err;
+	unsigned pending;
+	uint8_t *raw; /* owned: its header, then the map */
+	struct vd_queue waiters;
+	struct tiocb tiocbs[2];
+};
+
 struct vd_counters {
 	uint64_t hits, misses; /* of the cache */
 	uint64_t allocations;  /* since open */
+	uint64_t reused;       /* of these, in places that were free */
+	uint64_t unmapped;     /* blocks whose last sector was discarded */
 	uint64_t commits;
 };
 
@@ -198,7 +248,6 @@ struct vd_state {
 	struct raw_file file;
 	bool is_writable;
 	bool has_parent;
-	bool no_punch;           /* the file system makes no holes */
 	bool changed;            /* a write has begun since open */
 	bool written;            /* one has succeeded */
 	struct vhd_crypt *crypt; /* owned; NULL: data are clear */
@@ -229,6 +278,8 @@ struct vd_state {
 
 	struct vd_commit commit;
 	struct vd_growth growth;
+	struct vd_places places;
+	struct vd_batmap batmap;
 
 	struct vd_pool *pools;
 	struct vd_request *free;
@@ -243,6 +294,8 @@ struct vd_state {
 /* For one part; NULL: memory is short. */
 struct vd_request *vd_take_request(struct vd_state *vd, const td_request_t *part);
 void vd_give_request(struct vd_request *request);
+/* The request is as if it had begun now: it knows of no place any more. */
+void vd_renew_request(struct vd_request *request);
 void vd_finish(struct vd_request *request, int err); /* gives back, then completes */
 
 static inline void
@@ -300,11 +353,14 @@ vd_block_at(const struct vd_state *vd, uint32_t slot)
  */
 struct vd_block *vd_block_get(struct vd_state *vd, uint32_t index);
 
-/* A new block in the cache, with no bit set.  NULL as above. */
+/* A new block in the cache, with no bit set, and named by the BAT.  NULL as above. */
 struct vd_block *vd_block_new(struct vd_state *vd, uint32_t index);
 
 /* These sectors are there now. */
 void vd_block_set_bits(struct vd_block *block, uint32_t first, uint32_t count);
+
+/* They are gone. */
+void vd_block_clear_bits(struct vd_block *block, uint32_t first, uint32_t count);
 
 /* Call request->go when the block is ready. */
 void vd_block_wait(struct vd_block *block, struct vd_request *request);
@@ -317,6 +373,9 @@ void vd_block_drop(struct vd_block *block, uint32_t slot);
 
 /* The bits of the block have changed; or a fresh one has some now. */
 void vd_block_changed(struct vd_block *block);
+
+/* Nothing of the block is left for a commit. */
+void vd_block_forget_changes(struct vd_block *block);
 
 /* ---- block-vhd-map.c ----------------------------------------------------------------------------
  */
@@ -380,6 +439,71 @@ int vd_allocate(struct vd_state *vd, uint32_t index, struct vd_request *request)
 /* Make room in a regular file for at least one more block; wakes vd->growth.waiters at the end. */
 void vd_grow(struct vd_state *vd);
 
+/* ---- block-vhd-places.c -------------------------------------------------------------------------
+ */
+
+void vd_places_free(struct vd_state *vd);
+
+/* Can one more be remembered?  False: there are too many, or memory is short. */
+bool vd_places_have_room(struct vd_state *vd);
+
+/*
+ * The block is in the image no more: its place is for others, as soon as that is safe.  False, with
+ * nothing done: that cannot be remembered.
+ */
+bool vd_unmap(struct vd_state *vd, uint32_t index);
+
+/* The same if it has no bits, and nobody is about to change that. */
+bool vd_unmap_if_empty(struct vd_block *block);
+
+/* A free place, which stays free until vd_place_use().  False: there is none at the moment. */
+bool vd_place_find(struct vd_state *vd, uint32_t *entry);
+void vd_place_use(struct vd_state *vd);
+
+/* The end is reached: will there be a free place soon?  Sees to it. */
+bool vd_place_will_come(struct vd_state *vd);
+
+/* Is anything of it left for a commit? */
+static inline bool
+vd_places_wait(const struct vd_state *vd)
+{
+	return vd->places.taken != vd->places.last;
+}
+
+/* A commit begins, with all places that wait for one: marks the sectors of the BAT; and ends. */
+void vd_places_take(struct vd_state *vd);
+void vd_places_taken(struct vd_state *vd, int err);
+
+/* The last request of the era that is ending has ended. */
+void vd_places_settle(struct vd_state *vd);
+
+/* ---- block-vhd-gaps.c ---------------------------------------------------------------------------
+ */
+
+/* Look for places between the blocks, if there seem to be any, or the device is full. */
+void vd_gaps_seek(struct vd_state *vd, bool is_full);
+
+/* ---- block-vhd-batmap.c -------------------------------------------------------------------------
+ */
+
+/* Read it: blocks that it calls full are.  Without one that can be believed, none is. */
+int vd_batmap_read(struct vd_state *vd, struct io *io);
+
+/* Write it anew.  What it says of blocks has to be durable.  Blocks. */
+int vd_batmap_write(struct vd_state *vd);
+
+/*
+ * Bits are going to be cleared, or blocks unmapped: the batmap in the file must not say that these
+ * are full.  Returns 0 when it does not; or VD_WAITS.
+ */
+int vd_batmap_take_back(struct vd_state *vd, struct vd_request *request);
+
+static inline bool
+vd_batmap_is_busy(const struct vd_state *vd)
+{
+	return vd->batmap.state >= VD_BATMAP_CLEARING;
+}
+
 /* ---- block-vhd-commit.c -------------------------------------------------------------------------
  */
 
@@ -393,6 +517,9 @@ void vd_commit_start(struct vd_state *vd);
 /* Begin one soon, should no flush come. */
 void vd_commit_later(struct vd_state *vd);
 bool vd_commit_is_running(const struct vd_state *vd);
+
+/* Is there anything for it to do? */
+bool vd_commit_is_due(const struct vd_state *vd);
 
 /* A sync has failed, and what was written before it may be lost: the next flush says so. */
 void vd_commit_owe(struct vd_state *vd, int err);

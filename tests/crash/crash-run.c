@@ -183,6 +183,11 @@ static int
 random_op(struct crash_run *run, const struct crash_work *work)
 {
 	switch (kit_random(&run->kit, 12)) {
+	case 5:
+	case 6:
+		if (!work->block)
+			return TD_OP_WRITE;
+		return TD_OP_DISCARD;
 	case 0:
 		return work->discards ? TD_OP_DISCARD : TD_OP_WRITE;
 	case 1:
@@ -208,6 +213,11 @@ submit_random(struct crash_run *run, const struct crash_work *work, struct guest
 	/* Often where something was before. */
 	if (run->guest.write_count && kit_random(&run->kit, 2))
 		sector = run->guest.writes[kit_random(&run->kit, run->guest.write_count)].sector;
+	if (work->block && (op == TD_OP_DISCARD || op == TD_OP_WRITE_ZEROES) &&
+	    kit_random(&run->kit, 3)) {
+		sector -= sector % work->block;
+		sectors = work->block * (1 + kit_random(&run->kit, 4));
+	}
 	if (sectors > run->sectors - sector)
 		sectors = run->sectors - sector;
 	if (op == TD_OP_FLUSH)
@@ -228,6 +238,8 @@ fail_soon(struct crash_run *run)
 static bool
 work_steps(struct crash_run *run, const struct crash_work *work)
 {
+	/* Where room is given back it should be found again, too. */
+	const int between_pauses = work->block ? work->steps / 6 : work->steps / 2;
 	struct guest_request requests[FLIGHT];
 	int step, i, err = 0;
 
@@ -247,7 +259,7 @@ work_steps(struct crash_run *run, const struct crash_work *work)
 			err = err ? err : one;
 		}
 		kit_control(&run->kit)->fail_at = 0;
-		if (!err && work->pauses && step == work->steps / 2) {
+		if (!err && work->pauses && step && step % between_pauses == 0) {
 			err = kit_pause(&run->kit);
 			if (!err)
 				err = kit_resume(&run->kit);

@@ -35,7 +35,8 @@ struct crash_work {
 	int steps;
 	uint64_t largest; /* sectors of a write */
 	bool discards, zeroes, pauses, fua;
-	bool errors; /* operations on files fail now and then, and well the next time */
+	uint64_t block; /* sectors; not 0: many discards are of whole blocks of so many */
+	bool errors;    /* operations on files fail now and then, and well the next time */
 };
 
 /* The disk holds sectors of this write (number 0: nothing) before anything is recorded. */

@@ -96,12 +96,16 @@ static const struct variant {
 	enum { NO_PARENT, VHD_PARENT, RAW_PARENT } parent;
 	struct crash_work work;
 } variants[] = {
-	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false, true, false } },
-	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true, true, false } },
-	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true, false, false } },
-	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true, true, false } },
-	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false, true, false } },
-	{ 128 * KIB, true, VHD_PARENT, { 60, 300, true, true, true, true, true } },
+	{ 2048 * KIB, true, NO_PARENT, { 50, 64, true, true, false, true, 0, false } },
+	{ 128 * KIB, false, NO_PARENT, { 50, 300, true, true, true, true, 0, false } },
+	{ 128 * KIB, true, NO_PARENT, { 30, 4096, false, false, true, false, 0, false } },
+	{ 128 * KIB, true, VHD_PARENT, { 50, 300, true, true, true, true, 0, false } },
+	{ 2048 * KIB, true, RAW_PARENT, { 50, 64, true, true, false, true, 0, false } },
+	/* Blocks come and go; those that were full are called so when they go. */
+	{ 128 * KIB, true, NO_PARENT, { 60, 300, true, true, true, true, 256, false } },
+	{ 128 * KIB, true, NO_PARENT, { 40, 1500, true, true, true, true, 256, false } },
+	{ 128 * KIB, false, NO_PARENT, { 60, 300, true, true, true, true, 256, true } },
+	{ 128 * KIB, true, VHD_PARENT, { 60, 300, true, true, true, true, 256, true } },
 };
 
 #define VARIANTS ((int)(sizeof(variants) / sizeof(variants[0])))

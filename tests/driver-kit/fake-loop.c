@@ -206,6 +206,8 @@ loop_queue_tiocb(struct loop *loop, struct tiocb *tiocb, uint64_t eof_zero)
 	pending->eof_zero = eof_zero;
 	if (control->fail_at > 0 && --control->fail_at == 0)
 		pending->inject = control->fail_with;
+	if (control->hold_at > 0 && --control->hold_at == 0)
+		pending->turns = control->hold_turns;
 	if (control->on_queued)
 		control->on_queued(control->arg, tiocb);
 }

@@ -17,6 +17,8 @@ struct fake_control {
 	int max_delay;   /* turns that an operation may take; 0: the next turn */
 	long fail_at;    /* the n-th operation from now fails; 0: none */
 	int fail_with;   /* -errno */
+	long hold_at;    /* the n-th operation from now takes very long; 0: none */
+	int hold_turns;  /* so long */
 	long queued;     /* operations queued so far */
 	long unsynced;   /* writes that ended since the last fsync of any descriptor */
 	int out_of_work; /* so many loop_work calls are refused */

@@ -30,12 +30,24 @@ for size in 512 4096; do
     qemu-io -f raw "$uri" -c 'read -P 2 3M 200k' -c 'write -P 5 3M 1M' -c flush -c 'read -P 5 3M 1M' >"$tmp/io" ||
         fail "after the end: $(cat "$tmp/io")"
     grep -q 'verification failed' "$tmp/io" && fail "after the end: $(cat "$tmp/io")"
+
+    # Discarded blocks make room: in the same run,
+    qemu-io -d unmap -f raw "$uri" -c 'discard 4M 24M' -c 'write -P 6 4M 24M' -c flush -c 'read -P 6 4M 24M' \
+        >"$tmp/io" 2>&1 || fail "$(cat "$tmp/io")"
+    grep -q 'failed' "$tmp/io" && fail "sectors of $size: no room after a discard: $(cat "$tmp/io")"
+    qemu-io -d unmap -f raw "$uri" -c 'discard 4M 8M' >"$tmp/io" || fail "$(cat "$tmp/io")"
+    stop_disk
+    # and in the next one.
+    start_disk "vhd:$device"
+    qemu-io -f raw "$uri" -c 'read -P 0 4M 8M' -c 'write -P 7 28M 4M' -c flush -c 'read -P 7 28M 4M' \
+        -c 'read -P 0 4M 8M' -c 'read -P 6 12M 16M' >"$tmp/io" 2>&1 || fail "$(cat "$tmp/io")"
+    grep -q 'failed' "$tmp/io" && fail "sectors of $size: no room in the next run: $(cat "$tmp/io")"
     stop_disk
     blockdev --flushbufs "$device"
     dd if="$device" bs=512 skip=$((32 * 2048 - 1)) count=1 status=none | cmp - "$tmp/footer" ||
         fail "sectors of $size: the footer at the end is gone"
-    qemu-io -r -f vpc "$device" -c 'read -P 1 0 512' -c 'read -P 0 8192 1M' -c 'read -P 5 3M 1M' >"$tmp/io" ||
-        fail "$(cat "$tmp/io")"
+    qemu-io -r -f vpc "$device" -c 'read -P 1 0 512' -c 'read -P 0 8192 1M' -c 'read -P 5 3M 1M' \
+        -c 'read -P 0 4M 8M' -c 'read -P 6 12M 16M' -c 'read -P 7 28M 4M' >"$tmp/io" || fail "$(cat "$tmp/io")"
     grep -q 'verification failed' "$tmp/io" && fail "sectors of $size, read by qemu: $(cat "$tmp/io")"
 done
 exit 0
