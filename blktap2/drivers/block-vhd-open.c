@@ -308,7 +308,7 @@ vd_free(struct vd_state *vd)
 	vd_cache_free(vd);
 	vd_commit_free(vd);
 	vd_places_free(vd);
-	vhd_crypt_free(vd->crypt);
+	vd_crypt_free(vd);
 	free(vd->map);
 	free(vd->sectors);
 	io_close(vd->io);

@@ -27,6 +27,7 @@
 #define VD_BAT_WRITES 64          /* sectors of the BAT on their way at a time */
 #define VD_BAT_SECTOR_ENTRIES (VHD_SECTOR_SIZE / 4)
 #define VD_COMMIT_MS 1000 /* changes wait no longer for a flush */
+#define VD_CLONES 8       /* of a key that are kept for workers */
 
 /* ---- the map ------------------------------------------------------------------------------------
  */
@@ -98,6 +99,8 @@ struct vd_request {
 	uint8_t era;              /* see vd_places */
 	uint32_t place;           /* of the block in which a hole is being made */
 	td_queue_callback_t done; /* encrypted images: after decryption */
+	struct vhd_crypt *clone;  /* lent: a worker has it */
+	uint64_t offset;          /* in the file, bytes; of what it encrypts */
 	uint8_t *bounce;          /* owned: encrypted data on their way */
 	size_t bounce_bytes;
 	struct vd_request *next;
@@ -248,10 +251,12 @@ struct vd_state {
 	struct raw_file file;
 	bool is_writable;
 	bool has_parent;
-	bool changed;            /* a write has begun since open */
-	bool written;            /* one has succeeded */
-	struct vhd_crypt *crypt; /* owned; NULL: data are clear */
-	bool at_once;            /* nobody is left to wait: operations are done at once */
+	bool changed;                        /* a write has begun since open */
+	bool written;                        /* one has succeeded */
+	struct vhd_crypt *crypt;             /* owned; NULL: data are clear */
+	struct vhd_crypt *clones[VD_CLONES]; /* owned; of it, for workers, those not lent */
+	int clone_count;
+	bool at_once; /* nobody is left to wait: operations are done at once */
 
 	struct vhd_image image;
 	struct io *io;         /* owned; for what blocks; NULL unless writable */
@@ -398,6 +403,8 @@ enum vd_kind vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t
 
 /* The key of the disk, or its absence, suits the image: vd->crypt is set, or not.  0 or -errno. */
 int vd_crypt_init(struct vd_state *vd, td_flag_t flags, struct reason *why);
+
+void vd_crypt_free(struct vd_state *vd);
 
 /* vd_transfer() for encrypted images. */
 void vd_crypt_transfer(struct vd_request *request, uint64_t offset, td_queue_callback_t done);

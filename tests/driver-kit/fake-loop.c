@@ -187,6 +187,7 @@ loop_work(struct loop *loop, int (*fn)(void *arg), void (*done)(void *arg, int r
 		loop->control.out_of_work--;
 		return -EAGAIN;
 	}
+	loop->control.works++;
 	pending = add_pending(loop);
 	pending->fn = fn;
 	pending->done = done;

@@ -22,6 +22,7 @@ struct fake_control {
 	long queued;     /* operations queued so far */
 	long unsynced;   /* writes that ended since the last fsync of any descriptor */
 	int out_of_work; /* so many loop_work calls are refused */
+	long works;      /* those that were not, so far */
 	long forgotten;  /* calls of loop_forget_files */
 
 	/* Told of each operation when it is queued, and when it was performed.  May be NULL. */

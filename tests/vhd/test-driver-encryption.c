@@ -70,13 +70,14 @@ struct shape {
 	size_t key_bytes;
 	uint32_t type;
 	bool batmap; /* else an attribute of the file has the key hash */
+	uint32_t block_size;
 };
 
 static const struct shape shapes[] = {
-	{ 32, VHD_TYPE_DYNAMIC, true },
-	{ 64, VHD_TYPE_DYNAMIC, true },
-	{ 64, VHD_TYPE_DYNAMIC, false },
-	{ 32, VHD_TYPE_FIXED, false },
+	{ 32, VHD_TYPE_DYNAMIC, true, 65536 },
+	{ 64, VHD_TYPE_DYNAMIC, true, 2097152 },
+	{ 64, VHD_TYPE_DYNAMIC, false, 65536 },
+	{ 32, VHD_TYPE_FIXED, false, 0 },
 };
 
 /* False: the file system has no attributes. */
@@ -98,7 +99,7 @@ make_encrypted(const struct shape *shape)
 	struct vhd_keyhash hash = { .cookie = 1 };
 	struct make_vhd how = { .type = shape->type,
 				.sectors = KIT_SECTORS,
-				.block_size = 65536,
+				.block_size = shape->block_size,
 				.batmap = shape->batmap,
 				.key = shape->batmap ? &hash : NULL };
 	size_t i;
@@ -191,6 +192,35 @@ START_TEST(test_encrypted_disk)
 }
 END_TEST
 
+/* A large piece is work for a worker, a small one is not; without a worker both are done as well.
+ */
+START_TEST(test_workers)
+{
+	long works;
+
+	begin();
+	ck_assert(make_encrypted(&shapes[1]));
+	ck_assert_int_eq(open_with(key, shapes[1].key_bytes), 0);
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 0, 8, 1), 0);
+	works = kit_control(&kit)->works;
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 128, 128, 2), 0);
+	ck_assert_int_eq(kit_run(&kit, TD_OP_READ, 128, 128, 0), 0);
+	ck_assert_int_eq(kit_control(&kit)->works, works);
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 512, 136, 3), 0);
+	ck_assert_int_eq(kit_control(&kit)->works, works + 1);
+	ck_assert_int_eq(kit_run(&kit, TD_OP_READ, 512, 136, 0), 0);
+	ck_assert_int_eq(kit_control(&kit)->works, works + 2);
+	kit_control(&kit)->out_of_work = 20;
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 400, 1000, 4), 0);
+	ck_assert_msg(kit_matches(&kit), "%s", kit.why);
+	ck_assert_int_lt(kit_control(&kit)->out_of_work, 19);
+	kit_control(&kit)->out_of_work = 0;
+	ck_assert_msg(kit_matches(&kit), "%s", kit.why);
+	ck_assert_int_eq(kit_close(&kit), 0);
+	end();
+}
+END_TEST
+
 /* Whatever the attribute holds: without a proper key nothing is served. */
 START_TEST(test_broken_attribute)
 {
@@ -228,6 +258,7 @@ main(void)
 		return 77;
 	}
 	tcase_add_loop_test(tcase, test_encrypted_disk, 0, sizeof(shapes) / sizeof(shapes[0]));
+	tcase_add_test(tcase, test_workers);
 	tcase_add_test(tcase, test_broken_attribute);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
