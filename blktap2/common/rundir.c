@@ -13,55 +13,23 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/conf.h"
 #include "common/rundir.h"
 
-#define CONF_FILE SYSCONFDIR "/blktap/blktap.conf"
 #define CONF_KEY "control-dir"
-
-/* The value of "key = value", in place, or NULL when the line is about something else. */
-static char *
-value_of(char *line, const char *key)
-{
-	size_t length = strlen(key);
-	char *end;
-
-	line += strspn(line, " \t");
-	if (strncmp(line, key, length) != 0)
-		return NULL;
-	line += length;
-	line += strspn(line, " \t");
-	if (*line++ != '=')
-		return NULL;
-	line += strspn(line, " \t");
-	end = line + strcspn(line, "#\n");
-	while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	*end = '\0';
-	return *line ? line : NULL;
-}
-
-/* What the configuration file says, or NULL. */
-static char *
-configured(void)
-{
-	AUTO_FCLOSE FILE *file = fopen(CONF_FILE, "re");
-	char line[512], *value;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		value = value_of(line, CONF_KEY);
-		if (value)
-			return strdup(value);
-	}
-	return NULL;
-}
 
 int
 rundir_path(char **out)
 {
 	const char *given = secure_getenv("BLKTAP_CONTROL_DIR");
-	AUTO_FREE char *path = given && *given ? strdup(given) : configured();
+	AUTO_FREE char *path = NULL;
+	int err = -ENOENT;
 
-	if (!path)
+	if (given && *given)
+		path = strdup(given);
+	else
+		err = conf_value(CONF_KEY, &path);
+	if (err == -ENOENT && !path)
 		path = strdup(CONTROL_DIR);
 	if (!path)
 		return -ENOMEM;

@@ -9,17 +9,32 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
+#include "common/conf.h"
 #include "drivers/block-vhd.h"
+
+/* So many blocks as the host's settings say, or as fit into the usual room. */
+static uint32_t
+room_for(struct vd_state *vd)
+{
+	uint32_t blocks = VD_CACHE_BYTES / (uint32_t)vd->bitmap_bytes;
+	uint32_t most = VD_CACHE_BYTES_MAX / (uint32_t)vd->bitmap_bytes;
+
+	if (conf_number(VD_CACHE_KEY, UINT32_MAX, &blocks) == -EINVAL)
+		td_log(vd->driver, LOG_WARNING, "%s: " VD_CACHE_KEY ": not a number of blocks",
+		       vd->driver->name);
+	if (blocks > most)
+		blocks = most;
+	return blocks < VD_CACHE_MIN ? VD_CACHE_MIN : blocks;
+}
 
 int
 vd_cache_init(struct vd_state *vd)
 {
-	uint32_t blocks = VD_CACHE_BYTES / (uint32_t)vd->bitmap_bytes;
+	uint32_t blocks = room_for(vd) + 1; /* and slot 0 */
 	void *bits;
 
-	if (blocks < VD_CACHE_MIN)
-		blocks = VD_CACHE_MIN;
 	vd->slot_max = blocks;
 	vd->slot_count = 1; /* 0 is VD_SLOT_NONE */
 	vd->hand = 1;

@@ -73,6 +73,7 @@ vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset)
 		bits = bits_of(vd, entry);
 		if (!bits)
 			return VD_UNKNOWN;
+		vd->hits++;
 		if (!run_of_bits(vd, entry, bits, first, secs))
 			return VD_ABSENT;
 	}

@@ -230,12 +230,17 @@ vhd_drv_stats(td_driver_t *driver, td_stats_t *stats)
 	td_stats_number(stats, "allocated", vd->allocated);
 	td_stats_number(stats, "of", vd->needed);
 	td_stats_number(stats, "changed", vd->changed_count);
+	td_stats_number(stats, "unmapped", (int64_t)vd->counters.unmapped);
+	td_stats_number(stats, "free", (int64_t)(vd->places.last - vd->places.first));
 	td_stats_leave(stats);
 	td_stats_enter(stats, "bitmaps");
-	td_stats_number(stats, "cached", vd->slot_count);
+	td_stats_number(stats, "cached", vd->slot_count - 1);
+	td_stats_number(stats, "room", vd->slot_max - 1);
+	td_stats_number(stats, "hits", (int64_t)vd->hits);
 	td_stats_number(stats, "misses", (int64_t)vd->counters.misses);
 	td_stats_leave(stats);
 	td_stats_number(stats, "allocations", (int64_t)vd->counters.allocations);
+	td_stats_number(stats, "reused", (int64_t)vd->counters.reused);
 	td_stats_number(stats, "commits", (int64_t)vd->counters.commits);
 }
 

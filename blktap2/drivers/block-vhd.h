@@ -22,9 +22,11 @@
 #include "vhd/lib/crypt.h"
 #include "vhd/lib/image.h"
 
-#define VD_CACHE_BYTES (2u << 20) /* of bitmaps, per image */
-#define VD_CACHE_MIN 32           /* blocks */
-#define VD_BAT_WRITES 64          /* sectors of the BAT on their way at a time */
+#define VD_CACHE_KEY "vhd-bitmap-cache"
+#define VD_CACHE_BYTES (2u << 20)      /* of bitmaps, per image, unless the key says otherwise */
+#define VD_CACHE_BYTES_MAX (64u << 20) /* whatever it says */
+#define VD_CACHE_MIN 32                /* blocks */
+#define VD_BAT_WRITES 64               /* sectors of the BAT on their way at a time */
 #define VD_BAT_SECTOR_ENTRIES (VHD_SECTOR_SIZE / 4)
 #define VD_COMMIT_MS 1000 /* changes wait no longer for a flush */
 #define VD_CLONES 8       /* of a key that are kept for workers */
@@ -226,10 +228,10 @@ struct vd_batmap {
 };
 
 struct vd_counters {
-	uint64_t hits, misses; /* of the cache */
-	uint64_t allocations;  /* since open */
-	uint64_t reused;       /* of these, in places that were free */
-	uint64_t unmapped;     /* blocks whose last sector was discarded */
+	uint64_t misses;      /* bitmaps that had to be read */
+	uint64_t allocations; /* since open */
+	uint64_t reused;      /* of these, in places that were free */
+	uint64_t unmapped;    /* blocks whose last sector was discarded */
 	uint64_t commits;
 };
 
@@ -241,6 +243,7 @@ struct vd_state {
 	uint8_t *used;          /* owned, by slot: looked at since the hand came by */
 	size_t bitmap_bytes;
 	uint64_t data_limit; /* bytes; what lies beyond reads as zero */
+	uint64_t hits;       /* requests, or parts, whose bitmap was at hand */
 	uint32_t spb_shift;
 	uint32_t spb_mask;
 	uint32_t part_shift; /* log2 of the sectors of a part */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <check.h>
 
@@ -27,6 +28,7 @@
 #define FLIGHT 12
 
 static struct kit kit;
+static char conf[96];
 
 static unsigned long
 number_from(const char *variable, unsigned long otherwise)
@@ -34,6 +36,20 @@ number_from(const char *variable, unsigned long otherwise)
 	const char *text = getenv(variable);
 
 	return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+/* A cache of bitmaps that does not hold those of all blocks. */
+static void
+configure(void)
+{
+	FILE *file;
+
+	snprintf(conf, sizeof(conf), "%s/conf", kit.dir);
+	file = fopen(conf, "we");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs("vhd-bitmap-cache = 32\n", file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(setenv("BLKTAP_CONFIG", conf, 1), 0);
 }
 
 static void
@@ -52,6 +68,7 @@ begin(bool has_parent)
 	kit.seed = (unsigned)number_from("VHD_DISCARD_SEED", (unsigned long)time(NULL));
 	printf("# VHD_DISCARD_SEED=%u\n", kit.seed);
 	kit_begin(&kit);
+	configure();
 	if (!has_parent)
 		ck_assert_int_eq(make_vhd(kit.image, &how, NULL), 0);
 	kit_control(&kit)->max_delay = 4;
@@ -63,6 +80,7 @@ end(void)
 {
 	if (kit.vbd && vbd_is_open(kit.vbd))
 		ck_assert_int_eq(kit_close(&kit), 0);
+	unlink(conf);
 	kit_end(&kit);
 	free(kit.types);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # An idle tapdisk2 that serves the largest image there can be, empty or with all of its million blocks,
-# is resident with no more than 16 MiB.
+# is resident with no more than 16 MiB; and its cache is what the host's settings say.
 . "${top_srcdir:=.}/tests/functions.sh"
 requires qemu-io --version
 test -z "${SANITIZERS:-}" || skip "sanitizers take memory of their own"
@@ -50,6 +50,14 @@ modest() {
     ! grep -q failed out || fail "$1: $(cat out)"
     stop_disk
 }
+
+echo 'vhd-bitmap-cache = 40' >conf
+BLKTAP_CONFIG=$tmp/conf
+export BLKTAP_CONFIG
+start_disk "vhd:$tmp/empty.vhd"
+tap-ctl stats -p "$pid" -m "$minor" | grep -q '"room": 40,' || fail "$(tap-ctl stats -p "$pid" -m "$minor")"
+stop_disk
+unset BLKTAP_CONFIG
 
 modest empty.vhd 0
 modest full.vhd $((2040 << 9))
