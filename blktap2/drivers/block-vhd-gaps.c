@@ -157,8 +157,8 @@ vd_gaps_seek(struct vd_state *vd, bool is_full)
 
 	if (places->gaps != VD_GAPS_UNKNOWN || (!is_full && !estimate(vd)))
 		return;
-	places->gaps = VD_GAPS_KNOWN;
-	/* More places than the disk has blocks are of no use. */
+	/* More places than the disk has blocks are of no use.  Failed: the next allocation asks
+	 * again. */
 	if (vd_places_have_room(vd) && start_search(vd, vd->needed) == 0)
 		places->gaps = VD_GAPS_SOUGHT;
 }

@@ -110,6 +110,42 @@ START_TEST(a_commit_that_failed_has_named_its_blocks)
 }
 END_TEST
 
+/* Room in the file is made by a worker: while there is none, writes are tried again. */
+START_TEST(writes_wait_for_a_worker)
+{
+	begin();
+	kit_control(&kit)->out_of_work = 3;
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 0, 64, 1), 0);
+	ck_assert_int_eq(kit_control(&kit)->out_of_work, 0);
+	ck_assert_msg(kit_matches(&kit), "%s", kit.why);
+	ck_assert_int_eq(kit_close(&kit), 0);
+	end();
+}
+END_TEST
+
+/* Without one to look for gaps, blocks go to the end. */
+START_TEST(gaps_can_wait_for_a_worker)
+{
+	long works;
+
+	begin();
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 0, KIT_SECTORS, 1), 0);
+	ck_assert_int_eq(kit_run(&kit, TD_OP_DISCARD, 0, KIT_SECTORS / 2, 0), 0);
+	memset(kit.model, 0, KIT_SECTORS / 2 * 512);
+	ck_assert_int_eq(kit_close(&kit), 0);
+	ck_assert_int_eq(kit_open(&kit, 0), 0);
+	kit_control(&kit)->out_of_work = 1;
+	works = kit_control(&kit)->works;
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 0, 64, 2), 0);
+	ck_assert_int_eq(kit_control(&kit)->out_of_work, 0);
+	ck_assert_int_gt(kit_control(&kit)->works, works);
+	ck_assert_int_eq(kit_run(&kit, TD_OP_WRITE, 0, KIT_SECTORS / 2, 3), 0);
+	ck_assert_msg(kit_matches(&kit), "%s", kit.why);
+	ck_assert_int_eq(kit_close(&kit), 0);
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -122,6 +158,8 @@ main(void)
 	tcase_add_test(tcase, a_sync_that_failed_is_told_to_the_next_flush);
 	tcase_add_test(tcase, a_sync_that_failed_is_told_at_close);
 	tcase_add_test(tcase, a_commit_that_failed_has_named_its_blocks);
+	tcase_add_test(tcase, writes_wait_for_a_worker);
+	tcase_add_test(tcase, gaps_can_wait_for_a_worker);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
