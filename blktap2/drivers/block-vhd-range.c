@@ -53,12 +53,6 @@ index_of(const struct vd_request *request)
 	return (uint32_t)(request->treq.sec >> request->vd->spb_shift);
 }
 
-static uint32_t
-first_of(const struct vd_request *request)
-{
-	return (uint32_t)request->treq.sec & request->vd->spb_mask;
-}
-
 static void
 hole_made(void *arg, struct tiocb *tiocb, int err)
 {
@@ -79,7 +73,8 @@ is_untouched(const struct vd_request *request)
 	/* Sectors without bits are zeroes already. */
 	return !vd->has_parent && entry->slot != VD_SLOT_NONE && entry->slot != VD_SLOT_FULL &&
 	       !(entry->slot & VD_SLOT_NOT_READY) &&
-	       vhd_bits_none(vd_block_at(vd, entry->slot)->bits, first_of(request), (uint32_t)secs);
+	       vhd_bits_none(vd_block_at(vd, entry->slot)->bits, vd_first_of(request),
+			     (uint32_t)secs);
 }
 
 /* ---- images without a parent: bits are cleared --------------------------------------------------
@@ -92,8 +87,8 @@ is_whole_block(const struct vd_request *request)
 	const struct vd_state *vd = request->vd;
 	const td_request_t *treq = &request->treq;
 
-	return !first_of(request) && (treq->secs == (int)vd->image.layout.spb ||
-				      treq->sec + (td_sector_t)treq->secs == vd->image.sectors);
+	return !vd_first_of(request) && (treq->secs == (int)vd->image.layout.spb ||
+					 treq->sec + (td_sector_t)treq->secs == vd->image.sectors);
 }
 
 /* A full block, whose bits are to be in memory again.  NULL: the cache is in use. */
@@ -110,7 +105,7 @@ block_of_full(struct vd_state *vd, uint32_t index)
 static void
 clear_bits(struct vd_block *block, const struct vd_request *request)
 {
-	vd_block_clear_bits(block, first_of(request), (uint32_t)request->treq.secs);
+	vd_block_clear_bits(block, vd_first_of(request), (uint32_t)request->treq.secs);
 	if (vd_unmap_if_empty(block))
 		return;
 	block->dirty = true;

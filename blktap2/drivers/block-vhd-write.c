@@ -11,12 +11,6 @@
 
 #include "drivers/block-vhd.h"
 
-static uint32_t
-first_of(const struct vd_request *request)
-{
-	return (uint32_t)request->treq.sec & (request->vd->image.layout.spb - 1);
-}
-
 /*
  * The sectors of a request are in the file now.  The bits of the one that had the first bitmap
  * written are in there, unless a commit has put another in its place meanwhile.
@@ -24,7 +18,7 @@ first_of(const struct vd_request *request)
 static void
 set_bits(struct vd_block *block, const struct vd_request *request)
 {
-	uint32_t first = first_of(request), count = (uint32_t)request->treq.secs;
+	uint32_t first = vd_first_of(request), count = (uint32_t)request->treq.secs;
 
 	if ((!request->leads || block->resaved) && !vhd_bits_all(block->bits, first, count))
 		block->dirty = true;
@@ -107,7 +101,7 @@ save_first(struct vd_block *block, struct vd_request *leader)
 	leader->leads = true;
 	block->saving = true;
 	memcpy(block->shadow, block->bits, vd->bitmap_bytes);
-	vhd_bits_set_range(block->shadow, first_of(leader), (uint32_t)leader->treq.secs);
+	vhd_bits_set_range(block->shadow, vd_first_of(leader), (uint32_t)leader->treq.secs);
 	td_prep_write(&block->tiocb, vd->file.fd, (char *)block->shadow, vd->bitmap_bytes,
 		      (long long)vhd_bitmap_offset(~vd->map[block->index].inverted), saved, block);
 	vd_queue_tiocb(vd, &block->tiocb);
@@ -132,7 +126,7 @@ vd_offset_of(const struct vd_request *request)
 	const struct vd_entry *entry = &vd->map[request->treq.sec >> vd->spb_shift];
 
 	return vhd_data_offset(&vd->image.layout, ~entry->inverted) +
-	       ((uint64_t)first_of(request) << VHD_SECTOR_SHIFT);
+	       ((uint64_t)vd_first_of(request) << VHD_SECTOR_SHIFT);
 }
 
 /*
@@ -178,7 +172,8 @@ write_go(struct vd_request *request, int err)
 		vd_finish(request, err);
 		return;
 	}
-	if (!block || vhd_bits_all(block->bits, first_of(request), (uint32_t)request->treq.secs)) {
+	if (!block ||
+	    vhd_bits_all(block->bits, vd_first_of(request), (uint32_t)request->treq.secs)) {
 		vd_transfer(request, vd_offset_of(request), write_done);
 		return;
 	}

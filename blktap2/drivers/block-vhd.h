@@ -430,6 +430,13 @@ void vd_queue_block_status(td_driver_t *driver, td_request_t treq);
 /* How much of a request is in one block. */
 int vd_part_secs(const struct vd_state *vd, const td_request_t *treq);
 
+/* The first sector of a part, in its block. */
+static inline uint32_t
+vd_first_of(const struct vd_request *request)
+{
+	return (uint32_t)request->treq.sec & request->vd->spb_mask;
+}
+
 /* See block-vhd-write.c. */
 int vd_find_block(struct vd_request *request, struct vd_block **block);
 uint64_t vd_offset_of(const struct vd_request *request); /* bytes; of an allocated block */
