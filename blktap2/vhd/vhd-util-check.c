@@ -121,7 +121,9 @@ run(const struct options *given)
 	if (given->at[OPTION_JSON].given)
 		return print_json(name, err, &problem, options.count && !err ? &statistics : NULL);
 	if (problem.id != VHD_PROBLEM_NONE) {
-		printf("%s: %s\n", name, problem.text);
+		printf("%s: ", name);
+		put_name(stdout, problem.text);
+		putchar('\n');
 		dump(name);
 		return err;
 	}

@@ -54,6 +54,21 @@ for image in leaf.vhd dynamic.vhd; do
     vhd-util check -n $image -b >out || fail "$image: $(head -n 1 out)"
 done
 
+# Their tools hid an image in the footer's copy alone.
+cp dynamic.vhd hidden.vhd
+python3 - hidden.vhd <<'EOT' || fail "the copy cannot be changed"
+import struct, sys
+with open(sys.argv[1], 'r+b') as image:
+    footer = bytearray(image.read(512))
+    footer[85] = 1
+    footer[64:68] = bytes(4)
+    footer[64:68] = struct.pack('>I', ~sum(footer) & 0xffffffff)
+    image.seek(0)
+    image.write(footer)
+EOT
+test "$(vhd-util query -n hidden.vhd -f)" = 'hidden: 1' || fail "not hidden"
+vhd-util check -n hidden.vhd >out || fail "$(head -n 1 out)"
+
 # What is newer stays as it is, and so does what others made.
 for image in dynamic.vhd base.vhd fixed.vhd; do
     before=$(cksum <$image)

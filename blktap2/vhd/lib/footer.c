@@ -148,6 +148,14 @@ vhd_footer_is_dynamic(const vhd_footer_t *footer)
 	return footer->type == VHD_TYPE_DYNAMIC || footer->type == VHD_TYPE_DIFFERENCING;
 }
 
+bool
+vhd_footer_hides_by_copy(const vhd_footer_t *footer)
+{
+	return vhd_footer_is_dynamic(footer) && vhd_footer_by_tapdisk(footer) &&
+	       (footer->creator_version == VHD_TAPDISK_VERSION_OLD ||
+		footer->creator_version == VHD_TAPDISK_VERSION_1_1);
+}
+
 int
 vhd_footer_choose(const struct vhd_footers *found, const vhd_footer_t **chosen,
 		  enum vhd_footer_state *state, struct reason *why)

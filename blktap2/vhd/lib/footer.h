@@ -53,6 +53,9 @@ bool vhd_footer_by_tapdisk(const vhd_footer_t *footer);
 /* A dynamic or differencing image. */
 bool vhd_footer_is_dynamic(const vhd_footer_t *footer);
 
+/* Versions 0.1 and 1.1: their tools hid an image in its copy alone, which may differ in that. */
+bool vhd_footer_hides_by_copy(const vhd_footer_t *footer);
+
 /* ---- which one to trust -------------------------------------------------------------------------
  */
 

@@ -78,15 +78,6 @@ read_both(struct io *io, unsigned flags, struct vhd_image *image, struct found *
 	return read_copy(io, found);
 }
 
-/* Tools of versions 0.1 and 1.1 hid an image in the copy alone. */
-static bool
-hides_by_copy(const vhd_footer_t *footer)
-{
-	return vhd_footer_is_dynamic(footer) && vhd_footer_by_tapdisk(footer) &&
-	       (footer->creator_version == VHD_TAPDISK_VERSION_OLD ||
-		footer->creator_version == VHD_TAPDISK_VERSION_1_1);
-}
-
 static int
 choose(struct vhd_image *image, const struct found *found, unsigned flags, struct reason *why)
 {
@@ -101,7 +92,7 @@ choose(struct vhd_image *image, const struct found *found, unsigned flags, struc
 	if (vhd_footer_choose(&both, &chosen, &image->footers, NULL))
 		return reason(why, -EINVAL, "footer: %s", found->why_no_trailing.text);
 	image->footer = *chosen;
-	if (hides_by_copy(chosen) && found->has_copy)
+	if (vhd_footer_hides_by_copy(chosen) && found->has_copy)
 		image->footer.hidden = found->copy.hidden;
 	if (!found->has_trailing && !image->is_device)
 		image->footer_at = image->file_bytes;
