@@ -321,9 +321,11 @@ grow_tables(struct growth *growth)
 {
 	const struct vhd_resize *what = growth->what;
 	vhd_context_t *vhd = growth->vhd;
-	int err;
+	int err = 0;
 
-	err = move_blocks(growth);
+	/* A locator may lie behind blocks; they are in the way of tables only. */
+	if (growth->layout.entries > vhd->bat.entries)
+		err = move_blocks(growth);
 	if (!err)
 		err = io_sync(vhd->priv->io);
 	if (!err)
