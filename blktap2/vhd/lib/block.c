@@ -194,6 +194,27 @@ begin_growth(vhd_context_t *ctx)
 	return 0;
 }
 
+int
+vhd_append(vhd_context_t *ctx, uint64_t bytes, uint64_t *at)
+{
+	struct vhd_private *priv = ctx->priv;
+	int err = vhd_need_bat(ctx);
+
+	if (!err && priv->image.is_device &&
+	    !range_fits(priv->end_of_data, bytes, priv->image.footer_at))
+		err = -ENOSPC;
+	if (!err)
+		err = begin_growth(ctx);
+	if (!err && !priv->image.is_device)
+		err = io_truncate(priv->io, priv->end_of_data + bytes + VHD_FOOTER_BYTES);
+	if (err)
+		return vhd_fail(ctx, err, "file: cannot grow: %s", strerror(-err));
+	*at = priv->end_of_data;
+	priv->end_of_data += bytes;
+	priv->unsynced = true;
+	return 0;
+}
+
 /* A device may hold anything there. */
 static int
 clear_place(vhd_context_t *ctx, uint32_t entry)

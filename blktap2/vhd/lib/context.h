@@ -135,6 +135,10 @@ int vhd_block_bitmap(vhd_context_t *ctx, uint32_t block, uint8_t **bitmap);
 /* A place for a block that has none; its bitmap is all 0 and its data read as zeros. */
 int vhd_block_allocate(vhd_context_t *ctx, uint32_t block);
 
+/* A place behind all blocks, of so many bytes (a multiple of 512): no block will come to lie there
+ * as long as this context is open, nor later if a locator is there.  -ENOSPC. */
+int vhd_append(vhd_context_t *ctx, uint64_t bytes, uint64_t *at);
+
 /* Bits of an allocated block become 1; they count once the data before them are durable. */
 int vhd_block_mark(vhd_context_t *ctx, uint32_t block, uint32_t from, uint32_t sectors);
 

@@ -8,6 +8,9 @@
  * path counts, whatever is there.  So if the new parent has an id, the locators that are looked at
  * last are written before the header, and the first one after it; if it is raw, the first one
  * before the header, and the others after it.
+ *
+ * An image with one path cannot have both: its path is written to another place, and the header
+ * that has the new id says where that is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +21,8 @@
 #include "vhd/lib/context.h"
 #include "vhd/lib/locator.h"
 #include "vhd/lib/parent.h"
+
+#define NO_PLACE 1
 
 /* ---- encoding -----------------------------------------------------------------------------------
  */
@@ -233,6 +238,39 @@ write_others(vhd_context_t *ctx, const char *relative)
 	return err ? err : io_sync(ctx->priv->io);
 }
 
+static unsigned
+count_paths(const vhd_context_t *ctx)
+{
+	unsigned i, paths = 0;
+
+	for (i = 0; i < VHD_LOCATORS; i++)
+		paths += vhd_platform_is_path(ctx->header.locator[i].code);
+	return paths;
+}
+
+/* What was there is of no use any more, and stays.  NO_PLACE: nothing was done. */
+static int
+move_only_path(vhd_context_t *ctx, const char *relative)
+{
+	vhd_parent_locator_t *locator = &ctx->header.locator[first_path(ctx)];
+	uint64_t at, room = vhd_locator_room(locator);
+	int err = vhd_append(ctx, room, &at);
+
+	/* A device may be full; then the name in the header has to do for an instant. */
+	if (err == -ENOSPC && ctx->is_block)
+		return NO_PLACE;
+	if (!err)
+		err = vhd_parent_locator_write_at(ctx, relative, (off_t)at, locator->code, room,
+						  locator);
+	if (err)
+		return err;
+	vhd_layout_add_locator(&ctx->priv->image.layout, at, room);
+	err = vhd_sync(ctx);
+	if (!err)
+		err = vhd_context_at(ctx, VHD_POINT_REPARENT_LOCATOR);
+	return err ? err : vhd_write_header(ctx, &ctx->header);
+}
+
 /* In the order that the head of this file gives. */
 static int
 write_in_order(vhd_context_t *ctx, const char *relative, bool raw)
@@ -268,6 +306,8 @@ vhd_change_parent(vhd_context_t *ctx, const char *parent, int raw)
 	if (!err)
 		err = vhd_context_at(ctx, VHD_POINT_REPARENT_BEGIN);
 	if (!err)
+		err = count_paths(ctx) == 1 ? move_only_path(ctx, relative) : NO_PLACE;
+	if (err == NO_PLACE)
 		err = write_in_order(ctx, relative, raw);
 	if (err) {
 		ctx->header = before;
