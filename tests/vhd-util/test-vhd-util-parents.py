@@ -112,6 +112,8 @@ def a_chain_that_is_too_deep_is_found():
     util('modify', '-n', upper[1], '-p', lower[-1])
     assert util('query', '-n', upper[-1], '-d') == 'chain depth: %d\n' % DEEPEST
     assert checked('-p', '-n', upper[-1]) == 'is valid'
+    util('snapshot', '-n', 'beyond', '-p', upper[-1], '-e', status=40)
+    assert not os.path.exists('beyond')
     util('snapshot', '-n', 'beyond', '-p', 'high0', '-e')
     util('modify', '-n', 'beyond', '-p', upper[-1])
     said = checked('-p', '-n', 'beyond', status=22)

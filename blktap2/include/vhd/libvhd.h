@@ -100,7 +100,10 @@ int vhd_sync(vhd_context_t *ctx);
  */
 int vhd_create(const char *name, uint64_t bytes, int type, uint64_t mbytes, uint32_t flags);
 
-/* Make a child of parent; bytes is 0 for the parent's size, and not smaller. */
+/*
+ * Make a child of parent; bytes is 0 for the parent's size, and not smaller.  -ELOOP: the chain is
+ * as long as chains may be.
+ */
 int vhd_snapshot(const char *name, uint64_t bytes, const char *parent, uint64_t mbytes,
 		 uint32_t flags);
 

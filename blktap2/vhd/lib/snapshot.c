@@ -43,6 +43,18 @@ is_empty(vhd_context_t *ctx, bool *empty)
 	return 0;
 }
 
+/* Nobody could open a child of the longest chain. */
+static int
+link_to_vhd(vhd_context_t *image, struct link *link)
+{
+	int depth;
+
+	if (vhd_chain_depth(image, &depth) == 0 && depth >= VHD_CHAIN_MAX)
+		return -ELOOP;
+	vhd_uuid_copy(&link->uuid, &image->footer.uuid);
+	return vhd_canonical_path(image->file, &link->path);
+}
+
 /* An image that holds nothing and has a parent only makes the chain longer. */
 static int
 nearest_with_data(vhd_context_t *parent, struct link *link)
@@ -65,24 +77,7 @@ nearest_with_data(vhd_context_t *parent, struct link *link)
 		}
 		image = image->priv->lower.vhd;
 	}
-	if (err)
-		return err;
-	vhd_uuid_copy(&link->uuid, &image->footer.uuid);
-	return vhd_canonical_path(image->file, &link->path);
-}
-
-static int
-link_to(vhd_context_t *parent, uint32_t flags, struct link *link)
-{
-	int err;
-
-	if (flags & VHD_FLAG_CREAT_KEEP_EMPTY_PARENT) {
-		vhd_uuid_copy(&link->uuid, &parent->footer.uuid);
-		err = vhd_canonical_path(parent->file, &link->path);
-	} else {
-		err = nearest_with_data(parent, link);
-	}
-	return err;
+	return err ? err : link_to_vhd(image, link);
 }
 
 static int
@@ -100,7 +95,8 @@ plan_on_vhd(const char *parent, uint32_t flags, struct vhd_plan *plan, struct li
 	if (!err)
 		err = vhd_get_keyhash(&lower, &plan->keyhash);
 	if (!err)
-		err = link_to(&lower, flags, link);
+		err = flags & VHD_FLAG_CREAT_KEEP_EMPTY_PARENT ? link_to_vhd(&lower, link)
+							       : nearest_with_data(&lower, link);
 	vhd_close(&lower);
 	return err;
 }
