@@ -8,8 +8,8 @@
  *	the file     whose BAT names it until a commit is through: after a power cut the block is
  *	             back, with what it had, and that must be nobody else's data
  *	requests     that looked the block up before, and read or write there now
- *	the batmap   in the file, which may call the block full; see block-vhd-batmap.c: it was
- *taken back before the first bit was cleared
+ *	the batmap   in the file, which may call the block full; block-vhd-batmap.c has taken that
+ *	             back before the first bit was cleared
  *
  * So a place is taken by the next commit, is durable when that has succeeded, and ready when all
  * requests of that time have ended.  These are not counted one by one: each belongs to one of two

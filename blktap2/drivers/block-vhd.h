@@ -334,6 +334,9 @@ vd_queue_take(struct vd_queue *queue)
 /* Queue an operation, or do it at once while the image is being closed. */
 void vd_queue_tiocb(struct vd_state *vd, struct tiocb *tiocb);
 
+/* Do all operations that have been queued while vd->at_once, and those that follow from them. */
+void vd_run_at_once(struct vd_state *vd);
+
 /* Transfer the data of a part, at that offset of the file (bytes). */
 void vd_transfer(struct vd_request *request, uint64_t offset, td_queue_callback_t done);
 
@@ -342,6 +345,12 @@ void vd_transfer(struct vd_request *request, uint64_t offset, td_queue_callback_
 
 /* Open the file and read all of its metadata that matter.  On failure everything is released. */
 int vd_open_image(struct vd_state *vd, const char *name, td_flag_t flags);
+
+/* Bring everything to the file, and release it.  Blocks. */
+int vd_close_image(struct vd_state *vd);
+
+/* Release everything that vd_open_image() has made. */
+void vd_free(struct vd_state *vd);
 
 /* ---- block-vhd-cache.c --------------------------------------------------------------------------
  */
@@ -395,10 +404,10 @@ enum vd_kind {
 	VD_UNKNOWN, /* the bitmap is not in memory */
 };
 
-/* What the sectors from sec on are, and how many of them (at most *secs) are the same. */
 /* Is none of these sectors in the image, so far as that can be told at once? */
 int vd_lacks(td_driver_t *driver, td_sector_t sec, int secs);
 
+/* What the sectors from sec on are, and how many of them (at most *secs) are the same. */
 enum vd_kind vd_lookup(struct vd_state *vd, td_sector_t sec, int *secs, uint64_t *offset);
 
 /* ---- block-vhd-crypt.c --------------------------------------------------------------------------
@@ -540,17 +549,5 @@ bool vd_commit_is_due(const struct vd_state *vd);
 
 /* A sync has failed, and what was written before it may be lost: the next flush says so. */
 void vd_commit_owe(struct vd_state *vd, int err);
-
-/* ---- block-vhd-close.c --------------------------------------------------------------------------
- */
-
-/* Bring everything to the file, and release it.  Blocks. */
-int vd_close_image(struct vd_state *vd);
-
-/* Release everything that vd_open_image() has made. */
-void vd_free(struct vd_state *vd);
-
-/* Do all operations that have been queued while vd->at_once, and those that follow from them. */
-void vd_run_at_once(struct vd_state *vd);
 
 #endif
