@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What programs read of query, read and scan: every combination, by the rules of the callers."""
+"""What programs read of query, read, scan and coalesce: by the rules of the callers."""
 import itertools
 import json
 import os
@@ -183,10 +183,22 @@ def json_says_the_same():
     assert bad['problem'] == 'FOOTER_POISONED' and bad['remedy'] == 'revert', bad
 
 
+def progress_has_a_form_for_programs_and_one_for_people():
+    util('create', '-n', 'below.vhd', '-s', '4')
+    util('snapshot', '-n', 'above.vhd', '-p', 'below.vhd', '-e')
+    filled = subprocess.run([UTIL, 'fill', '--progress', '-n', 'above.vhd'], check=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert filled.stdout == b'', filled
+    assert re.fullmatch(r'(\r *\d+\.\d\d%  \d+\.\d MiB/s(  \d+:\d\d:\d\d left)? *)+\n',
+                        filled.stderr.decode()), filled
+    said = util('coalesce', '-p', '-n', 'above.vhd')
+    assert re.fullmatch(r'(\r *\d+\.\d\d%)*\r100\.00%\nCoalesced 8192 sectors', said), repr(said)
+
+
 TESTS = [every_combination_prints_its_lines_in_order, what_cannot_be_found_has_a_line_of_text,
          a_storage_manager_understands_the_answers, the_dump_has_its_labels_in_order,
          a_scan_has_a_line_for_each_image, a_tree_is_drawn_with_its_roots_first,
-         json_says_the_same]
+         json_says_the_same, progress_has_a_form_for_programs_and_one_for_people]
 
 
 def main():
