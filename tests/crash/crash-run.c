@@ -2,6 +2,7 @@
 /*
  * Recorded runs, and cuts through them.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,21 +55,24 @@ crash_run_begin(struct crash_run *run, const char *handle)
 	must(mkdir(run->images, 0700) == 0 && mkdir(run->after, 0700) == 0, "folders");
 }
 
+static void
+remove_folder(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+
+	must(folder != NULL, path);
+	while ((entry = readdir(folder)))
+		unlinkat(dirfd(folder), entry->d_name, 0); /* fails for the folders themselves */
+	closedir(folder);
+	rmdir(path);
+}
+
 void
 crash_run_end(struct crash_run *run)
 {
-	int i;
-
-	for (i = 0; i < run->history.file_count; i++) {
-		char path[256];
-
-		unlink(run->history.files[i]);
-		snprintf(path, sizeof(path), "%s%s", run->after,
-			 strrchr(run->history.files[i], '/'));
-		unlink(path);
-	}
-	rmdir(run->images);
-	rmdir(run->after);
+	remove_folder(run->images);
+	remove_folder(run->after);
 	history_free(&run->history);
 	kit_end(&run->kit);
 	free(run->kit.types);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Run a command where /srv, /run and the logs are empty folders of its own, and nothing that it starts
-# outlives it.
+# Run a command where /srv, /run, the logs and shared memory are empty folders of its own, and nothing
+# that it starts outlives it.
 #
 #     tests/manuals/sandbox.sh FOLDER COMMAND...
 set -eu
@@ -16,4 +16,5 @@ exec unshare --mount --pid --fork --kill-child --mount-proc sh -ec '
     mount --bind "$place/srv" /srv
     mount --bind "$place/log" /var/log/blktap
     mount --bind "$place/run" /run
+    mount -t tmpfs blktap2 /dev/shm
     exec "$@"' sh "$@"
