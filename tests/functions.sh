@@ -70,11 +70,12 @@ at_exit() {
 $at_exit_commands"
 }
 
-# Whatever a test forgot, or was killed before it could stop.
+# Whatever a test forgot, or was killed before it could stop, and the statistics of those that died.
 kill_tapdisks() {
     for ctl in "$BLKTAP_CONTROL_DIR"/ctl*; do
         test -S "$ctl" || continue
         kill -KILL "${ctl##*/ctl}" 2>/dev/null || :
+        rm -rf "/dev/shm/td3-${ctl##*/ctl}"
     done
 }
 
