@@ -408,7 +408,7 @@ cross(bool errors)
 /* 0: all goes well; 1: operations fail now and then, and are tried again. */
 START_TEST(requests_may_cross)
 {
-	unsigned long steps = number_from("VHD_DISCARD_STEPS", 150), step;
+	unsigned long steps = number_from("VHD_DISCARD_STEPS", 80), step;
 
 	begin(false);
 	/* Long enough for a place to be given away while something is still under way to it. */

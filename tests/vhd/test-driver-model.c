@@ -230,7 +230,7 @@ START_TEST(test_chain)
 	kit.types = tapdisk_disktype_table();
 	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
 		;
-	run_chain(variants[_i], number_from("VHD_MODEL_STEPS", 450));
+	run_chain(variants[_i], number_from("VHD_MODEL_STEPS", 250));
 	free(kit.types);
 }
 END_TEST
