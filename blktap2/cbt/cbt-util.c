@@ -21,6 +21,7 @@
 
 #include "cbt/lib/cbt.h"
 #include "common/cleanup.h"
+#include "common/io.h"
 #include "common/program.h"
 
 #define CHUNK 65536 /* bytes of a bitmap handled at a time */
@@ -129,26 +130,6 @@ beside(const char *path)
 	return asprintf(&name, "%s.new.%d", path, (int)getpid()) < 0 ? NULL : name;
 }
 
-/* Make the entry of path in its directory durable. */
-static int
-sync_directory(const char *path)
-{
-	AUTO_FREE char *folder = strdup(path);
-	AUTO_CLOSE int fd = -1;
-	char *slash;
-
-	if (!folder)
-		return -ENOMEM;
-	slash = strrchr(folder, '/');
-	if (slash)
-		slash[slash == folder] = '\0';
-	fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Some file systems have nothing to sync in a directory. */
-	return fsync(fd) && errno != EINVAL ? -errno : 0;
-}
-
 static int
 fill_new(int fd, const struct cbt_header *header)
 {
@@ -182,7 +163,7 @@ create_file(const char *path, const struct cbt_header *header)
 		unlink(name);
 		return err;
 	}
-	return sync_directory(path);
+	return io_file_sync_name(path);
 }
 
 static int

@@ -391,3 +391,22 @@ io_file_fd(const struct io *io)
 {
 	return ((const struct io_file *)io)->fd;
 }
+
+int
+io_file_sync_name(const char *path)
+{
+	AUTO_FREE char *folder = strdup(path);
+	AUTO_CLOSE int fd = -1;
+	char *slash;
+
+	if (!folder)
+		return -ENOMEM;
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Some file systems have nothing to sync in a folder. */
+	return fsync(fd) && errno != EINVAL ? -errno : 0;
+}

@@ -112,4 +112,10 @@ int io_file_open(const char *path, unsigned flags, struct io **io);
 /* The descriptor of an io_file_open(); borrowed. */
 int io_file_fd(const struct io *io);
 
+/*
+ * What is called path is found again after a power cut: the entry in its folder is on stable
+ * storage.  The content is a matter of io_sync().  0 or -errno.
+ */
+int io_file_sync_name(const char *path);
+
 #endif

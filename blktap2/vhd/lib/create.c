@@ -2,7 +2,8 @@
 /*
  * Making images.
  *
- * All that the footers speak of is durable before the first of them is written.
+ * All that the footers speak of is durable before the first of them is written, and an image has
+ * its name for good when it is made.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -296,6 +297,8 @@ vhd_plan_make(const struct vhd_plan *plan, const char *name, struct reason *why)
 	is_device = io->is_device;
 	err = vhd_plan_write(plan, io, why);
 	io_close(io);
+	if (!err && !is_device)
+		err = io_file_sync_name(name);
 	if (err && !is_device)
 		unlink(name);
 	return err;

@@ -7,7 +7,6 @@
  * the place of its predecessor, at once.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,25 +20,6 @@
 
 /* ---- whole files --------------------------------------------------------------------------------
  */
-
-/* The name of a file in its folder is on stable storage; path is absolute. */
-static int
-sync_folder(const char *path)
-{
-	AUTO_FREE char *folder = strdup(path);
-	AUTO_CLOSE int fd = -1;
-	char *slash;
-
-	if (!folder)
-		return -ENOMEM;
-	slash = strrchr(folder, '/');
-	slash[slash == folder] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Some file systems have nothing to sync in a folder. */
-	return fsync(fd) && errno != EINVAL ? -errno : 0;
-}
 
 /* A new file with these bytes; nothing is left of one that cannot be made. */
 static int
@@ -79,7 +59,7 @@ replace_file(const char *path, const uint8_t *raw, size_t bytes)
 		unlink(fresh);
 		return err;
 	}
-	return sync_folder(path);
+	return io_file_sync_name(path);
 }
 
 int
@@ -108,7 +88,7 @@ vhdi_create(const char *name)
 		unlink(files_path);
 		return err;
 	}
-	return sync_folder(index_path);
+	return io_file_sync_name(index_path);
 }
 
 /* ---- an image and its chain ---------------------------------------------------------------------

@@ -263,7 +263,8 @@ open_unused(const char *jfile, struct io **io, bool *made)
 		err = io_file_open(jfile, IO_WRITE, io);
 	if (err)
 		return err;
-	err = check_unused(*io);
+	/* Nobody undoes anything with a journal that cannot be found. */
+	err = *made ? io_file_sync_name(jfile) : check_unused(*io);
 	if (err)
 		io_close(*io);
 	return err;
@@ -291,6 +292,8 @@ vhd_journal_create_at(vhd_journal_t *journal, vhd_context_t *vhd_taken, const ch
 	int err = open_unused(jfile, &io, &made);
 
 	if (err) {
+		if (made)
+			unlink(jfile);
 		vhd_close(vhd_taken);
 		return reason(why, err, "journal: %s: %s", jfile, strerror(-err));
 	}
