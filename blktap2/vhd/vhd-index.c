@@ -4,12 +4,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "common/program.h"
 #include "vhd/lib/index.h"
 #include "vhd/vhd-util.h"
 
@@ -225,13 +223,5 @@ run(const struct options *options)
 int
 main(int argc, char **argv)
 {
-	int err = program_begin();
-
-	if (err)
-		return -err;
-	setlocale(LC_CTYPE, "");
-	if (argc == 2 && program_tells_version("vhd-index", argv[1]))
-		return 0;
-	err = command_run(&command, argc, argv);
-	return err < 0 ? -err : 0;
+	return command_main(&command, argc, argv);
 }

@@ -3,13 +3,11 @@
  * vhd-update: images of version 0.1 become images of version 1.1.
  */
 #include <errno.h>
-#include <locale.h>
 #include <string.h>
 
 #include <vhd/libvhd-journal.h>
 
 #include "common/cleanup.h"
-#include "common/program.h"
 #include "vhd/lib/update.h"
 #include "vhd/vhd-util.h"
 
@@ -88,13 +86,5 @@ run(const struct options *options)
 int
 main(int argc, char **argv)
 {
-	int err = program_begin();
-
-	if (err)
-		return -err;
-	setlocale(LC_CTYPE, "");
-	if (argc == 2 && program_tells_version("vhd-update", argv[1]))
-		return 0;
-	err = command_run(&command, argc, argv);
-	return err < 0 ? -err : 0;
+	return command_main(&command, argc, argv);
 }

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,19 @@ command_run(const struct command *command, int argc, char **argv)
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	return err < 0 ? err : program_flush();
+}
+
+int
+command_main(const struct command *command, int argc, char **argv)
+{
+	int err = program_begin();
+
+	if (err)
+		return -err;
+	setlocale(LC_CTYPE, "");
+	if (argc == 2 && program_tells_version(command->name, argv[1]))
+		return 0;
+	return -command_run(command, argc, argv);
 }
 
 #define X(id)                                                                                      \

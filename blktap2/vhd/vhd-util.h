@@ -99,6 +99,9 @@ bool parse_number(const char *text, uint64_t limit, uint64_t *number);
 /* Parse, run with signals held back, and make sure of what was printed: 0 or -errno. */
 int command_run(const struct command *command, int argc, char **argv);
 
+/* All of main() of a program that is one command: its exit status. */
+int command_main(const struct command *command, int argc, char **argv);
+
 /* A signal waits that asks this program to end: leave things in order and return -EINTR. */
 bool interrupted(void);
 

@@ -90,12 +90,9 @@ pwrite(int fd, const void *buf, size_t count, off_t at)
 static void
 setup(void)
 {
-	const char *given = getenv("CBT_SEED");
-
 	memset(&file, 0, sizeof(file));
 	memset(expected, 0, sizeof(expected));
-	kit = (struct kit){ .seed = given ? (unsigned)strtoul(given, NULL, 10)
-					  : (unsigned)time(NULL) };
+	kit = (struct kit){ .seed = (unsigned)kit_number("CBT_SEED", (unsigned long)time(NULL)) };
 	printf("# CBT_SEED=%u\n", kit.seed);
 	kit.types = tapdisk_disktype_table();
 	for (kit.type = kit.types; strcmp(kit.type->handle, "log") != 0; kit.type++)
@@ -174,8 +171,7 @@ START_TEST(random_changes_agree_with_a_model)
 {
 	static const int ops[] = { TD_OP_WRITE, TD_OP_DISCARD, TD_OP_WRITE_ZEROES, TD_OP_READ,
 				   TD_OP_FLUSH };
-	const char *given = getenv("CBT_STEPS");
-	int steps = given ? (int)strtol(given, NULL, 10) : 300, step, i, err;
+	int steps = (int)kit_number("CBT_STEPS", 300), step, i, err;
 	struct kit_request *requests[FLIGHT];
 
 	ck_assert_int_eq(kit_open(&kit, 0), 0);

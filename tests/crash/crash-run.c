@@ -36,10 +36,8 @@ must(bool ok, const char *what)
 void
 crash_run_begin(struct crash_run *run, const char *handle)
 {
-	const char *given = getenv("CRASH_SEED");
-
 	memset(run, 0, sizeof(*run));
-	run->seed = given ? (unsigned)strtoul(given, NULL, 10) : DEFAULT_SEED;
+	run->seed = (unsigned)kit_number("CRASH_SEED", DEFAULT_SEED);
 	run->kit.seed = run->seed;
 	run->guest.next_number = 1;
 	/* Thousands of files are made and emptied: best in memory. */
@@ -438,8 +436,7 @@ bool
 crash_run_cuts(struct crash_run *run,
 	       const char *(*check)(struct crash_run *run, uint64_t moment, bool chosen))
 {
-	const char *given = getenv("CRASH_STATES");
-	int states = given ? (int)strtol(given, NULL, 10) : DEFAULT_STATES;
+	int states = (int)kit_number("CRASH_STATES", DEFAULT_STATES);
 	const uint64_t first = run->history.first, moments = run->history.now + 1 - first;
 	bool every = (uint64_t)states >= moments * 4;
 	uint64_t moment;

@@ -193,6 +193,14 @@ kit_make_image(struct kit *kit)
 		kit->kind->make(kit);
 }
 
+unsigned long
+kit_number(const char *variable, unsigned long otherwise)
+{
+	const char *text = getenv(variable);
+
+	return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
 void
 kit_begin(struct kit *kit)
 {

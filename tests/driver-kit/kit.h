@@ -54,6 +54,9 @@ struct kit {
 	char why[2048]; /* of a failed item */
 };
 
+/* The decimal number in a variable of the environment, or another where there is none. */
+unsigned long kit_number(const char *variable, unsigned long otherwise);
+
 /* A fresh image, server and attached disk.  The kit is left with what kit_end needs. */
 void kit_begin(struct kit *kit);
 void kit_end(struct kit *kit);

@@ -73,9 +73,9 @@ run_items(struct kit *kit, int *number)
 int
 main(int argc, char **argv)
 {
-	const char *given = getenv("TD_CONFORM_SEED");
-	struct kit kit = { .seed = given ? (unsigned)strtoul(given, NULL, 10)
-					 : (unsigned)time(NULL) };
+	struct kit kit = {
+		.seed = (unsigned)kit_number("TD_CONFORM_SEED", (unsigned long)time(NULL)),
+	};
 	int number = 0, failed = 0;
 
 	if (argc > 1 && strcmp(argv[1], "--long") == 0) {

@@ -30,14 +30,6 @@
 static struct kit kit;
 static char conf[96];
 
-static unsigned long
-number_from(const char *variable, unsigned long otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text ? strtoul(text, NULL, 10) : otherwise;
-}
-
 /* A cache of bitmaps that does not hold those of all blocks. */
 static void
 configure(void)
@@ -65,7 +57,7 @@ begin(bool has_parent)
 	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
 		;
 	kit.kind = kit_kind("vhd", has_parent ? 3 : 0);
-	kit.seed = (unsigned)number_from("VHD_DISCARD_SEED", (unsigned long)time(NULL));
+	kit.seed = (unsigned)kit_number("VHD_DISCARD_SEED", (unsigned long)time(NULL));
 	printf("# VHD_DISCARD_SEED=%u\n", kit.seed);
 	kit_begin(&kit);
 	configure();
@@ -408,7 +400,7 @@ cross(bool errors)
 /* 0: all goes well; 1: operations fail now and then, and are tried again. */
 START_TEST(requests_may_cross)
 {
-	unsigned long steps = number_from("VHD_DISCARD_STEPS", 80), step;
+	unsigned long steps = kit_number("VHD_DISCARD_STEPS", 80), step;
 
 	begin(false);
 	/* Long enough for a place to be given away while something is still under way to it. */

@@ -28,14 +28,6 @@ static struct kit kit;
 static int depth; /* images of the chain, the first of which is kit.image */
 static char leaf[128];
 
-static unsigned long
-number_from(const char *variable, unsigned long otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text ? strtoul(text, NULL, 10) : otherwise;
-}
-
 /* ---- chains -------------------------------------------------------------------------------------
  */
 
@@ -225,12 +217,12 @@ START_TEST(test_chain)
 {
 	static const int variants[] = { 0, 2, 3 };
 
-	kit.seed = (unsigned)number_from("VHD_MODEL_SEED", (unsigned long)time(NULL));
+	kit.seed = (unsigned)kit_number("VHD_MODEL_SEED", (unsigned long)time(NULL));
 	printf("# VHD_MODEL_SEED=%u\n", kit.seed);
 	kit.types = tapdisk_disktype_table();
 	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
 		;
-	run_chain(variants[_i], number_from("VHD_MODEL_STEPS", 250));
+	run_chain(variants[_i], kit_number("VHD_MODEL_STEPS", 250));
 	free(kit.types);
 }
 END_TEST
