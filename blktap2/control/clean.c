@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -95,10 +97,16 @@ clean_directory(const struct cleaner *cleaner, const char *path, int pid,
 		rmdir(path);
 }
 
+/* A process that has ended is dead, whether or not its parent has asked how. */
 static bool
 is_alive(int pid)
 {
-	return kill(pid, 0) == 0 || errno != ESRCH;
+	AUTO_CLOSE int process = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd end = { .fd = process, .events = POLLIN };
+
+	if (process < 0)
+		return kill(pid, 0) == 0 || errno != ESRCH;
+	return poll(&end, 1, 0) == 0;
 }
 
 /* Has another tapdisk a page of that name? */

@@ -82,3 +82,20 @@ grep -qx "$BLKTAP_CONTROL_DIR/ctl$pid" "$tmp/would" || fail "clean -n: $(cat "$t
 test -S "$BLKTAP_CONTROL_DIR/ctl$pid" || fail "clean -n removes"
 tap-ctl clean -m "$minor" >/dev/null
 nothing_left
+
+# One that is dead counts as gone, whether or not its parent has asked how it ended.
+"$PYTHON" - "$BLKTAP_CONTROL_DIR" "$image" <<'END' || fail "clean of a zombie"
+import os, subprocess, sys
+
+directory, image = sys.argv[1:]
+disk = subprocess.Popen(['tapdisk2', '-D', '-n', 'aio:' + image], stdout=subprocess.PIPE)
+disk.stdout.readline()
+socket = '%s/ctl%d' % (directory, disk.pid)
+assert os.path.exists(socket), os.listdir(directory)
+disk.kill()
+os.waitid(os.P_PID, disk.pid, os.WEXITED | os.WNOWAIT)
+subprocess.run(['tap-ctl', 'clean', '-m', '0'], check=True)
+assert not os.path.exists(socket), 'a dead tapdisk counts as alive'
+disk.wait()
+END
+nothing_left

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -55,9 +56,13 @@ class RealTapdisk(Case):
 
     def end_tapdisk(self):
         try:
-            os.kill(self.pid, signal.SIGKILL)
+            process = os.pidfd_open(self.pid)
         except ProcessLookupError:
-            pass
+            return
+        os.kill(self.pid, signal.SIGKILL)
+        select.select([process], [], [])
+        os.close(process)
+        self.tap_ctl('clean')
 
     def attach(self, domid, **nodes):
         """A guest that is connected."""
