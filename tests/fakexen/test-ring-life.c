@@ -352,6 +352,33 @@ START_TEST(a_closed_disk_drops_requests_that_waited_for_it)
 }
 END_TEST
 
+/* Of the guest that leaves a last answer is on its way; the other one is told first. */
+START_TEST(a_guest_may_leave_while_the_disk_closes)
+{
+	struct front_response response;
+	struct outcome outcome = { 0 };
+	struct front_segment segment;
+	struct ring_other other;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ring_other_open(&rig, &other, false);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, NULL), 0);
+	segment = (struct front_segment){ other.gref, 0, 7 };
+	probe.hold = true;
+	front_direct(&other.queue, READ, 1, 0, &segment, 1);
+	front_push(&other.queue);
+	ring_turn(&rig);
+	ck_assert_int_eq(ring_other_disconnect(&rig), 0);
+	probe_release(0);
+	vbd_close(rig.engine.vbd, false, outcome_done, &outcome);
+	rig_until(&rig.engine, &outcome.ended);
+	ck_assert_int_eq(outcome.err, 0);
+	ck_assert(front_response(&other.queue, &response));
+	ck_assert_int_eq(response.status, 0);
+	ring_other_close(&rig, &other);
+}
+END_TEST
+
 START_TEST(a_restarted_guest_has_its_requests_served_again)
 {
 	struct front_queue *queue = &rig.queues[0];
@@ -448,6 +475,7 @@ suite(void)
 	tcase_add_test(tests, a_close_answers_and_unmaps);
 	tcase_add_loop_test(tests, a_forced_close_lets_go_at_once, 0, 2);
 	tcase_add_test(tests, a_closed_disk_drops_requests_that_waited_for_it);
+	tcase_add_test(tests, a_guest_may_leave_while_the_disk_closes);
 	tcase_add_test(tests, a_restarted_guest_has_its_requests_served_again);
 	tcase_add_test(tests, polling_needs_no_events);
 	tcase_add_test(tests, a_ring_can_be_looked_at_unasked);

@@ -113,15 +113,14 @@ outcome(struct blkif_device *device, const xen_copy_t *copy, unsigned count)
 
 /* As many of the slots as fit into one call. */
 static void
-run_batch(struct blkif *blkif)
+run_batch(struct blkif *blkif, struct blkif_slots *slots)
 {
 	struct blkif_slots batch = STAILQ_HEAD_INITIALIZER(batch);
 	unsigned count = 0, at = 0;
 	struct blkif_slot *slot;
 
-	while ((slot = STAILQ_FIRST(&blkif->copies)) &&
-	       count + copies_of(slot) <= BLKIF_COPIES_MAX) {
-		STAILQ_REMOVE_HEAD(&blkif->copies, link);
+	while ((slot = STAILQ_FIRST(slots)) && count + copies_of(slot) <= BLKIF_COPIES_MAX) {
+		STAILQ_REMOVE_HEAD(slots, link);
 		STAILQ_INSERT_TAIL(&batch, slot, link);
 		slot->copy_count = describe(slot, blkif->copy + count);
 		count += slot->copy_count;
@@ -140,5 +139,32 @@ void
 blkif_copy_run(struct blkif *blkif)
 {
 	while (!STAILQ_EMPTY(&blkif->copies))
-		run_batch(blkif);
+		run_batch(blkif, &blkif->copies);
+}
+
+/* Is there any?  They leave the list of all for own. */
+static bool
+take_own(const struct blkif_device *device, struct blkif_slots *own)
+{
+	struct blkif_slots all = STAILQ_HEAD_INITIALIZER(all), *list;
+	struct blkif *blkif = device->blkif;
+	struct blkif_slot *slot;
+
+	STAILQ_CONCAT(&all, &blkif->copies);
+	while ((slot = STAILQ_FIRST(&all))) {
+		list = slot->queue->device == device ? own : &blkif->copies;
+		STAILQ_REMOVE_HEAD(&all, link);
+		STAILQ_INSERT_TAIL(list, slot, link);
+	}
+	return !STAILQ_EMPTY(own);
+}
+
+void
+blkif_copy_run_own(struct blkif_device *device)
+{
+	struct blkif_slots own = STAILQ_HEAD_INITIALIZER(own);
+
+	while (take_own(device, &own))
+		while (!STAILQ_EMPTY(&own))
+			run_batch(device->blkif, &own);
 }

@@ -135,12 +135,11 @@ static void
 shutdown_source(struct vbd_source *source)
 {
 	struct blkif_device *device = device_of(source);
-	struct blkif *blkif = device->blkif;
 
 	device->in_flight++;
 	blkif_device_disconnect(device, false);
 	drop_hungry(device);
-	blkif_copy_run(blkif);
+	blkif_copy_run_own(device);
 	device->in_flight--;
 	blkif_device_settle(device);
 }
@@ -161,7 +160,7 @@ release(struct vbd_source *source)
 	struct blkif_device *device = device_of(source);
 
 	device->in_flight++;
-	blkif_copy_run(device->blkif);
+	blkif_copy_run_own(device);
 	blkif_device_disconnect(device, true);
 	device->in_flight--;
 	blkif_device_settle(device);

@@ -273,6 +273,9 @@ void blkif_copy_page_later(struct blkif_slot *slot, void (*copied)(struct blkif_
 /* Make all copies that wait, and those that follow from them. */
 void blkif_copy_run(struct blkif *blkif);
 
+/* Those of one device alone: no other one ends by them, which our caller may have in hand. */
+void blkif_copy_run_own(struct blkif_device *device);
+
 /* The segments of a request, wherever they stand. */
 void blkif_segment(const struct blkif_slot *slot, unsigned i, struct blkif_segment *segment);
 
