@@ -169,6 +169,38 @@ START_TEST(a_paused_disk_lets_the_guest_wait)
 }
 END_TEST
 
+/* What was taken before it, however far it has come: a paused disk has nothing in flight. */
+START_TEST(a_pause_waits_for_what_was_taken)
+{
+	struct front_response response;
+	struct outcome outcome = { 0 };
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	probe.hold = true;
+	ask(0, WRITE, 1, 0, 0);
+	ask(0, BARRIER, 2, 8, 1);
+	ask(0, WRITE, 3, 16, 2);
+	ring_turn(&rig);
+	ck_assert_int_eq(probe.held_count, 1);
+	vbd_pause(rig.engine.vbd, outcome_done, &outcome);
+	ring_turn(&rig);
+	ck_assert(!outcome.ended);
+	probe_release(0);
+	rig_until(&rig.engine, &outcome.ended);
+	ck_assert_int_eq(outcome.err, 0);
+	ck_assert(answered(0, &response));
+	ck_assert_uint_eq(response.id, 1);
+	ck_assert(front_response(&rig.queues[0], &response));
+	ck_assert_uint_eq(response.id, 2);
+	ck_assert_int_eq(response.status, 0);
+	/* The third one waits in the ring. */
+	ck_assert(!answered(0, &response));
+	ck_assert_int_eq(probe.writes, 2);
+	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
+	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
+}
+END_TEST
+
 START_TEST(a_ring_comes_and_goes_while_the_disk_is_paused)
 {
 	struct front_response response;
@@ -467,6 +499,7 @@ suite(void)
 	tcase_add_test(tests, a_failed_flush_fails_all_writes_after_it);
 	tcase_add_test(tests, errors_of_the_disk_are_told);
 	tcase_add_test(tests, a_paused_disk_lets_the_guest_wait);
+	tcase_add_test(tests, a_pause_waits_for_what_was_taken);
 	tcase_add_test(tests, a_ring_comes_and_goes_while_the_disk_is_paused);
 	tcase_add_test(tests, a_disconnect_waits_for_what_is_in_flight);
 	tcase_add_test(tests, a_barrier_under_way_is_awaited);

@@ -130,6 +130,26 @@ START_TEST(indirect_requests_wait_for_memory_twice)
 }
 END_TEST
 
+START_TEST(a_pause_waits_for_memory)
+{
+	struct front_response response;
+	struct outcome outcome = { 0 };
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	take_everything();
+	ask(0, _i, 1, 0, 0);
+	ring_turn(&rig);
+	vbd_pause(rig.engine.vbd, outcome_done, &outcome);
+	ring_turn(&rig);
+	ck_assert(!outcome.ended);
+	give_back();
+	rig_until(&rig.engine, &outcome.ended);
+	ck_assert_int_eq(outcome.err, 0);
+	ck_assert(answered(0, &response));
+	ck_assert_int_eq(response.status, 0);
+}
+END_TEST
+
 START_TEST(a_disconnect_waits_for_memory)
 {
 	struct front_response response;
@@ -421,6 +441,7 @@ suite(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_loop_test(tests, without_memory_requests_wait_and_do_not_fail, READ, WRITE + 1);
 	tcase_add_test(tests, indirect_requests_wait_for_memory_twice);
+	tcase_add_loop_test(tests, a_pause_waits_for_memory, READ, WRITE + 1);
 	tcase_add_test(tests, a_disconnect_waits_for_memory);
 	tcase_add_test(tests, by_force_memory_is_not_waited_for);
 	tcase_add_test(tests, a_close_does_not_wait_for_memory);

@@ -178,6 +178,7 @@ void vbd_mask_sources(struct vbd *vbd, bool masked);
 void vbd_shutdown_sources(struct vbd *vbd);
 void vbd_force_sources(struct vbd *vbd);
 void vbd_release_sources(struct vbd *vbd);
+bool vbd_sources_are_busy(const struct vbd *vbd);
 
 /* ---- parts to be tried again (vbd-parts.c) ----------------------------------------------------
  */

@@ -446,6 +446,14 @@ start_flushing(struct vbd *vbd)
 		vbd_start(vbd, &vbd->op.flush);
 }
 
+/* A pause waits for what its sources have taken, too; a close has it refused. */
+static bool
+is_drained(const struct vbd *vbd)
+{
+	return !vbd->in_flight_count &&
+	       (vbd->op.goal != VBD_GOAL_PAUSE || !vbd_sources_are_busy(vbd));
+}
+
 /* The next step, from the end of a turn. */
 static void
 advance(void *arg)
@@ -453,7 +461,7 @@ advance(void *arg)
 	struct vbd *vbd = arg;
 	struct vbd_operation *op = &vbd->op;
 
-	if (op->stage == VBD_STAGE_DRAINING && !vbd->in_flight_count) {
+	if (op->stage == VBD_STAGE_DRAINING && is_drained(vbd)) {
 		loop_timer_cancel(vbd->server->loop, &vbd->op_timer);
 		start_flushing(vbd);
 	} else if (op->stage == VBD_STAGE_FLUSHED) {
@@ -464,7 +472,7 @@ advance(void *arg)
 	}
 }
 
-/* The last request in flight has ended. */
+/* The last request in flight has ended, or the last one of a source. */
 static void
 drained(struct vbd *vbd)
 {
@@ -501,7 +509,7 @@ static void
 start_draining(struct vbd *vbd)
 {
 	vbd->op.stage = VBD_STAGE_DRAINING;
-	if (!vbd->in_flight_count)
+	if (is_drained(vbd))
 		loop_defer(vbd->server->loop, &vbd->op_task);
 	else if (!vbd->op.force)
 		loop_timer_set(vbd->server->loop, &vbd->op_timer, vbd->timeout_s * 1000ull);

@@ -23,6 +23,23 @@ vbd_source_del(struct vbd_source *source)
 }
 
 void
+vbd_source_idle(struct vbd_source *source)
+{
+	source->vbd->drained(source->vbd);
+}
+
+bool
+vbd_sources_are_busy(const struct vbd *vbd)
+{
+	struct vbd_source *source;
+
+	TAILQ_FOREACH(source, &vbd->sources, link)
+	if (source->ops->is_busy && source->ops->is_busy(source))
+		return true;
+	return false;
+}
+
+void
 vbd_mask_sources(struct vbd *vbd, bool masked)
 {
 	struct vbd_source *source, *next;

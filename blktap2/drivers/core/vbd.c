@@ -339,9 +339,12 @@ check_request(const struct vbd *vbd, const struct vbd_request *req)
 	return 0;
 }
 
+/* A pause that waits for requests must not make them wait for it. */
 static bool
-must_wait(const struct vbd *vbd)
+must_wait(const struct vbd *vbd, const struct vbd_request *req)
 {
+	if (req->taken && vbd->op.stage == VBD_STAGE_DRAINING)
+		return false;
 	return vbd->state & (VBD_PAUSE_REQUESTED | VBD_PAUSED | VBD_QUIESCE_REQUESTED);
 }
 
@@ -361,7 +364,7 @@ vbd_submit(struct vbd *vbd, struct vbd_request *req)
 		end_unserved(vbd, req, err);
 		return;
 	}
-	if (must_wait(vbd)) {
+	if (must_wait(vbd, req)) {
 		TAILQ_INSERT_TAIL(&vbd->waiting, req, link);
 		if (!loop_timer_is_set(&vbd->tick))
 			loop_timer_set(vbd->server->loop, &vbd->tick, VBD_RETRY_MS);
@@ -375,7 +378,7 @@ vbd_kick(struct vbd *vbd)
 {
 	struct vbd_request *req;
 
-	while (!must_wait(vbd) && (req = TAILQ_FIRST(&vbd->waiting))) {
+	while ((req = TAILQ_FIRST(&vbd->waiting)) && !must_wait(vbd, req)) {
 		TAILQ_REMOVE(&vbd->waiting, req, link);
 		vbd_start(vbd, req);
 	}

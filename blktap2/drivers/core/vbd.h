@@ -52,6 +52,7 @@ struct vbd_request {
 	const struct iovec
 		*iov; /* reads and writes: adds up to sectors; each a multiple of 512 bytes */
 	int iovcnt;
+	bool taken; /* before its source was masked: a pause lets it through (see is_busy) */
 	struct vbd_extents *extents; /* block status: filled with ascending, merged pieces */
 	void (*done)(struct vbd_request *req, int err); /* 0 or the first -errno of any part */
 
@@ -101,6 +102,13 @@ struct vbd_source_ops {
 	/* Take no further request from the peer (true), or go on (false): pause and unpause. */
 	void (*mask)(struct vbd_source *source, bool masked);
 
+	/*
+	 * Is there a request that was taken and not answered, be it here or still on its way here?
+	 * A pause waits until there is none: call vbd_source_idle then.  May be NULL: what comes
+	 * after a pause was asked for waits until the disk runs again.
+	 */
+	bool (*is_busy)(struct vbd_source *source);
+
 	/* The disk is about to close: take no more requests; what is in flight is still answered.
 	 */
 	void (*shutdown)(struct vbd_source *source);
@@ -131,6 +139,7 @@ struct vbd_source {
 
 void vbd_source_add(struct vbd *vbd, struct vbd_source *source);
 void vbd_source_del(struct vbd_source *source);
+void vbd_source_idle(struct vbd_source *source); /* a masked one has ended what it took */
 
 /* ---- states (spec of the bits: tapdisk2(8)) ----------------------------------------------------
  */

@@ -64,7 +64,13 @@ blkif_device_settle(struct blkif_device *device)
 {
 	if (device->barrier_waits && device->in_flight == 1) {
 		blkif_barrier_go(device->barrier);
-	} else if (device->state == BLKIF_DYING && !device->in_flight) {
+		return;
+	}
+	if (device->in_flight)
+		return;
+	if (device->masked)
+		vbd_source_idle(&device->source);
+	if (device->state == BLKIF_DYING) {
 		let_go(device);
 		free_device(device);
 	}
@@ -130,6 +136,12 @@ mask(struct vbd_source *source, bool masked)
 		blkif_touch(&device->queues[i]);
 }
 
+static bool
+is_busy(struct vbd_source *source)
+{
+	return device_of(source)->in_flight;
+}
+
 /* What waits for memory or for its copy has not reached the vbd, and would be refused there. */
 static void
 shutdown_source(struct vbd_source *source)
@@ -168,6 +180,7 @@ release(struct vbd_source *source)
 
 static const struct vbd_source_ops source_ops = {
 	.mask = mask,
+	.is_busy = is_busy,
 	.shutdown = shutdown_source,
 	.force = force,
 	.release = release,

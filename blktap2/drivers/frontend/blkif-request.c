@@ -152,6 +152,7 @@ blkif_request_submit(struct blkif_slot *slot, int op,
 	slot->iov.iov_len = slot->bytes;
 	vreq->iov = &slot->iov;
 	vreq->iovcnt = 1;
+	vreq->taken = true;
 	vreq->done = done;
 	vreq->expired = expired;
 	vreq->arg = slot;
