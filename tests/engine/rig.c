@@ -160,7 +160,10 @@ probe_flush(td_driver_t *driver, td_request_t treq)
 {
 	(void)driver;
 	probe.flushes++;
-	td_complete_request(treq, probe.flush_err);
+	if (probe.hold_flushes && probe.held_count < PROBE_HELD)
+		probe.held[probe.held_count++] = treq;
+	else
+		td_complete_request(treq, probe.flush_err);
 }
 
 static void
@@ -195,7 +198,7 @@ probe_status(td_driver_t *driver, td_request_t treq)
 void
 probe_release(int res)
 {
-	probe.hold = false;
+	probe.hold = probe.hold_flushes = false;
 	while (probe.held_count)
 		complete(probe.held[--probe.held_count], res);
 }

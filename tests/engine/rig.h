@@ -29,6 +29,7 @@ struct probe {
 	uint64_t sectors;     /* of the image; 0: PROBE_SECTORS */
 	uint32_t sector_size; /* 0: 512 */
 	bool hold;            /* keep requests until probe_release */
+	bool hold_flushes;    /* likewise */
 	int room;             /* hold no more than so many: -EBUSY; 0: all there is room for */
 	bool split;           /* complete in random pieces */
 	int busy;             /* answer -EBUSY so many times */

@@ -328,6 +328,25 @@ START_TEST(a_late_completion_finds_the_peer_answered)
 }
 END_TEST
 
+/* The peer was told that it failed, before anybody knows whether it did. */
+START_TEST(after_a_late_flush_nothing_is_written)
+{
+	struct ask ask = { .req.flags = _i ? TD_REQ_FUA : 0 };
+
+	ck_assert_int_eq(rig_open(&rig, "probe:x", 0), 0);
+	vbd_set_timeout(rig.vbd, 1);
+	probe.hold_flushes = true;
+	ask_start(&rig, &ask, _i ? TD_OP_WRITE : TD_OP_FLUSH, 0, _i, buf);
+	rig_until(&rig, &ask.expired);
+	ck_assert_int_eq(probe.flushes, 1);
+	ck_assert_uint_eq(vbd_state(rig.vbd), VBD_DEAD);
+	ck_assert_int_eq(ask_run(&rig, TD_OP_WRITE, 0, 1, buf), -EIO);
+	probe_release(0);
+	ck_assert_int_eq(ask_wait(&rig, &ask), -ETIMEDOUT);
+	ck_assert_int_eq(ask_run(&rig, TD_OP_READ, 0, 1, buf), 0);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -356,6 +375,7 @@ suite(void)
 	tcase_add_test(tests, missing_functions_have_defaults);
 	tcase_add_test(tests, block_status_comes_in_order);
 	tcase_add_test(tests, a_late_completion_finds_the_peer_answered);
+	tcase_add_loop_test(tests, after_a_late_flush_nothing_is_written, 0, 2);
 	suite_add_tcase(all, tests);
 	return all;
 }

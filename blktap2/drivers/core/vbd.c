@@ -130,6 +130,12 @@ queue_flush(struct vbd *vbd, struct vbd_request *req)
 	td_queue_flush(chain_leaf(vbd->chain), treq);
 }
 
+static bool
+is_flushing(const struct vbd_request *req)
+{
+	return req->op == TD_OP_FLUSH || req->state == REQUEST_FLUSHING;
+}
+
 /* All sectors are back. */
 static void
 request_worked(struct vbd *vbd, struct vbd_request *req)
@@ -143,7 +149,7 @@ request_worked(struct vbd *vbd, struct vbd_request *req)
 	}
 	/* After a failed flush nobody knows what is on the disk: trying again could only hide it.
 	 */
-	if (req->err && (req->op == TD_OP_FLUSH || req->state == REQUEST_FLUSHING))
+	if (req->err && is_flushing(req))
 		vbd_kill(vbd, "a flush failed");
 	finish(vbd, req);
 }
@@ -414,6 +420,9 @@ expire_in_flight(struct vbd *vbd, uint64_t now)
 		vbd->counters.timeouts++;
 		if (!req->err)
 			req->err = -ETIMEDOUT;
+		/* Guests believe that a flush which failed was none: nothing may follow it. */
+		if (is_flushing(req))
+			vbd_kill(vbd, "a flush was not served in time");
 		req->state = REQUEST_EXPIRED;
 		tlog_limited(vbd->server->config.log, &vbd->limit, LOG_ERR,
 			     "minor %d: a request was not served within %u s", vbd->minor,
