@@ -205,6 +205,38 @@ START_TEST(a_close_does_not_wait_for_memory)
 }
 END_TEST
 
+/* Requests that have their page wait for memory for their data, and not for each other. */
+START_TEST(pages_of_segments_leave_memory_to_data)
+{
+	struct ring_form form = { .queues = 8, .order = 4 };
+	struct front_segment segments[256];
+	char *rest[4];
+	unsigned i;
+
+	rig_close(&rig.engine);
+	ck_assert_int_eq(rig_open(&rig.engine, "big:x", 0), 0);
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	for (i = 0; i < 256; i++)
+		segments[i] = ring_segment(&rig, i, 0, 7);
+	/* There is room for the data of one, or for the pages of many. */
+	take_everything();
+	buffers_put(pool(), hog[0], BUFFER_MAX);
+	hog[0] = NULL;
+	for (i = 0; i < 4; i++)
+		rest[i] = buffers_get(pool(), BUFFER_MAX >> (i + 1));
+	for (i = 0; i < 8 * 64; i++)
+		front_indirect(&rig.queues[i % 8], READ, i, 0, segments, 256, rig.page,
+			       rig.page_gref);
+	for (i = 0; i < 8; i++)
+		front_push(&rig.queues[i]);
+	for (i = 0; i < 8 * 64; i++)
+		ck_assert_int_eq(ring_wait(&rig, i % 8).status, 0);
+	for (i = 0; i < 4; i++)
+		buffers_put(pool(), rest[i], BUFFER_MAX >> (i + 1));
+	give_back();
+}
+END_TEST
+
 START_TEST(one_guest_leaves_memory_to_others)
 {
 	struct ring_form form = { .order = 4 };
@@ -445,6 +477,7 @@ suite(void)
 	tcase_add_test(tests, a_disconnect_waits_for_memory);
 	tcase_add_test(tests, by_force_memory_is_not_waited_for);
 	tcase_add_test(tests, a_close_does_not_wait_for_memory);
+	tcase_add_test(tests, pages_of_segments_leave_memory_to_data);
 	tcase_add_test(tests, one_guest_leaves_memory_to_others);
 	tcase_add_test(tests, a_late_read_does_not_reach_the_guest);
 	tcase_add_loop_test(tests, a_late_write_is_answered_once, WRITE, BARRIER + 1);

@@ -128,7 +128,7 @@ struct blkif_device {
 	bool masked;                   /* take no requests: the disk is paused */
 	bool severed;                  /* the guest's memory is not to be touched any more */
 	unsigned in_flight;            /* slots in use, of all queues */
-	size_t bytes;                  /* of their buffers */
+	size_t bytes;                  /* of their data */
 	struct blkif_slot *barrier;    /* everything waits for it; NULL: none */
 	bool barrier_waits;            /* itself, for all before it */
 	struct persistent *persistent; /* NULL: grants are not kept */
@@ -154,6 +154,7 @@ struct blkif {
 	TAILQ_HEAD(, blkif_device) devices;
 	unsigned device_count;
 	unsigned kept_max; /* grants that all of them may keep */
+	size_t page_bytes; /* of pages of segments, of all of them */
 	TAILQ_HEAD(, blkif_queue) active;
 	struct blkif_slots copies; /* to be made at the end of this turn */
 	struct loop_task task;

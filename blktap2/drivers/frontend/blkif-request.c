@@ -8,42 +8,59 @@
 #include "drivers/core/buffers.h"
 #include "drivers/frontend/blkif-internal.h"
 
-#define POOL_SHARE 4 /* what a guest has in flight is at most such a part of what is left */
+#define POOL_SHARE 4 /* what is held is at most such a part of what is left */
 
 /* ---- memory ---- */
 
-/* Beyond its first request nobody takes so much that nothing is left for the next one. */
+/*
+ * Beyond its first request nobody takes so much that nothing is left for the next one.  Pages of
+ * segments are counted apart, those of all guests together: however many requests have theirs,
+ * there is room for the data of one, and then of the next one.
+ */
 static char *
-get_buffer(struct blkif_device *device, size_t bytes)
+get_buffer(struct buffers *pool, size_t *held, size_t bytes)
 {
-	struct buffers *pool = device->blkif->buffers;
 	char *buffer;
 
-	if (device->bytes && device->bytes + bytes > buffers_left(pool) / POOL_SHARE)
+	if (*held && *held + bytes > buffers_left(pool) / POOL_SHARE)
 		return NULL;
 	buffer = buffers_get(pool, bytes);
 	if (buffer)
-		device->bytes += bytes;
+		*held += bytes;
 	return buffer;
 }
 
 static void
-put_buffer(struct blkif_device *device, char **buffer, size_t bytes)
+put_buffer(struct buffers *pool, size_t *held, char **buffer, size_t bytes)
 {
 	if (!*buffer)
 		return;
-	buffers_put(device->blkif->buffers, *buffer, bytes);
-	device->bytes -= bytes;
+	buffers_put(pool, *buffer, bytes);
+	*held -= bytes;
 	*buffer = NULL;
 }
 
 static bool
 feed(struct blkif_slot *slot)
 {
-	char **buffer = slot->wants_page ? &slot->page : &slot->data;
+	struct blkif_device *device = slot->queue->device;
+	struct blkif *blkif = device->blkif;
 
-	*buffer = get_buffer(slot->queue->device, slot->wants_page ? BLKIF_PAGE : slot->bytes);
-	return *buffer;
+	if (slot->wants_page)
+		slot->page = get_buffer(blkif->buffers, &blkif->page_bytes, BLKIF_PAGE);
+	else
+		slot->data = get_buffer(blkif->buffers, &device->bytes, slot->bytes);
+	return slot->wants_page ? slot->page : slot->data;
+}
+
+static void
+put_memory(struct blkif_slot *slot)
+{
+	struct blkif_device *device = slot->queue->device;
+	struct blkif *blkif = device->blkif;
+
+	put_buffer(blkif->buffers, &device->bytes, &slot->data, slot->bytes);
+	put_buffer(blkif->buffers, &blkif->page_bytes, &slot->page, BLKIF_PAGE);
 }
 
 /* Begin when the slot has memory: now, or after those that wait already. */
@@ -111,8 +128,7 @@ blkif_request_end(struct blkif_slot *slot, int status)
 	struct blkif_device *device = queue->device;
 
 	answer(slot, status);
-	put_buffer(device, &slot->data, slot->bytes);
-	put_buffer(device, &slot->page, BLKIF_PAGE);
+	put_memory(slot);
 	STAILQ_INSERT_HEAD(&queue->free_slots, slot, link);
 	device->in_flight--;
 	blkif_touch(queue);
