@@ -12,6 +12,8 @@
 
 #define READ 0
 #define WRITE 1
+#define BARRIER 2
+#define FLUSH 3
 #define ERROR (-1)
 #define EOPNOTSUPPORTED (-2)
 
@@ -459,6 +461,22 @@ START_TEST(large_sectors_are_not_divided)
 }
 END_TEST
 
+/* The disk could be written to: it is the ring that must not. */
+START_TEST(a_read_only_ring_writes_nothing)
+{
+	struct front_segment fine = ring_segment(&rig, 0, 0, 7);
+	struct ring_form form = { .read_only = true };
+
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ck_assert_int_eq(one(WRITE, 0, fine, 1), ERROR);
+	ck_assert_int_eq(one(BARRIER, 0, fine, 1), ERROR);
+	ck_assert_int_eq(one(FLUSH, 0, fine, 1), ERROR);
+	ck_assert_int_eq(indirect(WRITE, 4, rig.page_gref), ERROR);
+	ck_assert_int_eq(probe.writes, 0);
+	ck_assert_int_eq(indirect(READ, 4, rig.page_gref), 0);
+}
+END_TEST
+
 /* ---- at random ----------------------------------------------------------------------------------
  */
 
@@ -544,6 +562,7 @@ suite(void)
 	tcase_add_test(tests, rings_beyond_the_limits_are_refused);
 	tcase_add_test(tests, a_ring_that_is_broken_already_is_refused);
 	tcase_add_test(tests, large_sectors_are_not_divided);
+	tcase_add_test(tests, a_read_only_ring_writes_nothing);
 	tcase_add_test(tests, noise_harms_nobody);
 	suite_add_tcase(all, tests);
 	return all;

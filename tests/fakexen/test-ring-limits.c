@@ -281,6 +281,43 @@ START_TEST(one_guest_leaves_memory_to_others)
 }
 END_TEST
 
+/* Both have asked before we look: whoever asked for much has not all of it served first. */
+START_TEST(every_guest_has_its_turn)
+{
+	struct ring_form form = { .order = 4 };
+	struct front_response response;
+	struct front_segment segment;
+	struct ring_other other;
+	bool is_there = false;
+	int i;
+
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	ring_other_open(&rig, &other, false);
+	ck_assert_int_eq(ring_other_connect(&rig, &other, NULL), 0);
+	ring_turn(&rig);
+	probe.hold = true;
+	segment = ring_segment(&rig, 0, 0, 7);
+	for (i = 0; i < 512; i++)
+		front_direct(&rig.queues[0], READ, (uint64_t)i, 0, &segment, 1);
+	ck_assert(front_push(&rig.queues[0]));
+	segment = (struct front_segment){ other.gref, 0, 7 };
+	front_direct(&other.queue, READ, 1, 8, &segment, 1);
+	ck_assert(front_push(&other.queue));
+	while (!probe.held_count)
+		rig_turn(&rig.engine);
+	ck_assert_int_lt(probe.held_count, 512);
+	for (i = 0; i < probe.held_count; i++)
+		is_there |= probe.held[i].sec == 8;
+	ck_assert(is_there);
+	probe_release(0);
+	for (i = 0; i < 512; i++)
+		ck_assert_int_eq(ring_wait(&rig, 0).status, 0);
+	ck_assert(front_response(&other.queue, &response));
+	ck_assert_int_eq(ring_other_disconnect(&rig), 0);
+	ring_other_close(&rig, &other);
+}
+END_TEST
+
 /* ---- time -------------------------------------------------------------------------------------
  */
 
@@ -479,6 +516,7 @@ suite(void)
 	tcase_add_test(tests, a_close_does_not_wait_for_memory);
 	tcase_add_test(tests, pages_of_segments_leave_memory_to_data);
 	tcase_add_test(tests, one_guest_leaves_memory_to_others);
+	tcase_add_test(tests, every_guest_has_its_turn);
 	tcase_add_test(tests, a_late_read_does_not_reach_the_guest);
 	tcase_add_loop_test(tests, a_late_write_is_answered_once, WRITE, BARRIER + 1);
 	tcase_add_test(tests, all_places_of_a_ring_may_be_late);
