@@ -348,6 +348,7 @@ rig_setup(struct rig *rig)
 {
 	struct tapdisk_config config = {
 		.types = types,
+		.log = rig->log,
 		.shm_root = rig->shm_root,
 		.event = rig->event,
 		.opened = rig->opened,

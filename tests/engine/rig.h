@@ -14,6 +14,7 @@
 #include "drivers/core/vbd.h"
 
 struct tapdisk_server;
+struct tlog;
 
 #define PROBE_SECTORS 4096
 #define PROBE_HELD 1024
@@ -65,6 +66,7 @@ struct rig {
 	struct vbd *vbd;
 	int minor;
 	char dir[64];
+	struct tlog *log;     /* set before rig_setup; NULL: nothing is logged */
 	const char *shm_root; /* set before rig_setup; NULL: where everybody's is */
 	/* Set before rig_setup: told of what the server tells.  May be NULL. */
 	void (*event)(void *arg, struct vbd *vbd, const char *kind);

@@ -103,6 +103,8 @@ ring_connect(struct ring_rig *rig, const struct ring_form *form)
 
 	form = form ? form : &plain;
 	config.proto = form->is_32 ? BLKIF_PROTO_X86_32 : BLKIF_PROTO_X86_64;
+	if (form->is_native)
+		config.proto = BLKIF_PROTO_NATIVE;
 	config.read_only = form->read_only;
 	config.no_discard = form->no_discard;
 	config.offers = form->offers;

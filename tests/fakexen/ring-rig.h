@@ -35,7 +35,7 @@ struct ring_rig {
 /* What a test wants different from one queue of one page, in the native layout. */
 struct ring_form {
 	unsigned queues, order;
-	bool is_32;
+	bool is_32, is_native;
 	uint32_t start;
 	bool read_only, no_discard;
 	uint64_t offers;

@@ -12,6 +12,12 @@
 #define WRITE 1
 #define PAGE 4096
 
+#if defined(__i386__)
+#define NATIVE_IS_32 true
+#else
+#define NATIVE_IS_32 false
+#endif
+
 static struct ring_rig rig;
 
 static void
@@ -62,6 +68,15 @@ START_TEST(what_is_written_is_read)
 	ck_assert_int_eq(ring_connect(&rig, &form), 0);
 	for (i = 0; i < 40; i++)
 		round_trip(i * 8, 1 + i % 11, i);
+}
+END_TEST
+
+START_TEST(without_a_layout_it_is_that_of_this_machine)
+{
+	struct ring_form form = { .is_native = true, .is_32 = NATIVE_IS_32 };
+
+	ck_assert_int_eq(ring_connect(&rig, &form), 0);
+	round_trip(8, 11, 4);
 }
 END_TEST
 
@@ -448,6 +463,7 @@ suite(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_checked_fixture(without, setup_without_copies, teardown);
 	tcase_add_loop_test(tests, what_is_written_is_read, 0, 10);
+	tcase_add_test(tests, without_a_layout_it_is_that_of_this_machine);
 	tcase_add_test(tests, a_full_ring_is_served_in_one_turn);
 	tcase_add_test(tests, the_guest_is_notified_only_when_it_asks);
 	tcase_add_test(tests, parts_of_pages_lie_one_after_the_other);

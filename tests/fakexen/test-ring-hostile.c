@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
+#include "drivers/core/tlog.h"
 #include "tests/fakexen/hostile.h"
 #include "tests/fakexen/ring-rig.h"
 
@@ -477,6 +479,90 @@ START_TEST(a_read_only_ring_writes_nothing)
 }
 END_TEST
 
+/* ---- what is told -------------------------------------------------------------------------------
+ */
+
+static char log_dir[] = "/tmp/fakexen-log.XXXXXX";
+static unsigned ring_errors;
+
+static void
+note_event(void *arg, struct vbd *vbd, const char *kind)
+{
+	(void)arg;
+	(void)vbd;
+	ring_errors += strcmp(kind, "ring-error") == 0;
+}
+
+static void
+setup_with_log(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(log_dir));
+	rig.engine.log = tlog_new(log_dir, "/nowhere", false);
+	ck_assert_ptr_nonnull(rig.engine.log);
+	rig.engine.event = note_event;
+	ring_setup(&rig);
+}
+
+static void
+log_path(char path[64])
+{
+	snprintf(path, 64, "%s/tapdisk.%d.log", log_dir, (int)getpid());
+}
+
+static void
+teardown_with_log(void)
+{
+	char path[64];
+
+	ring_teardown(&rig);
+	tlog_free(rig.engine.log);
+	log_path(path);
+	unlink(path);
+	ck_assert_int_eq(rmdir(log_dir), 0);
+}
+
+/* Lines of the log that have text. */
+static unsigned
+lines_with(const char *text)
+{
+	char path[64], line[2048];
+	unsigned count = 0;
+	FILE *log;
+
+	log_path(path);
+	log = fopen(path, "r");
+	ck_assert_ptr_nonnull(log);
+	while (fgets(line, sizeof(line), log))
+		count += strstr(line, text) != NULL;
+	ck_assert_int_eq(fclose(log), 0);
+	return count;
+}
+
+START_TEST(a_broken_ring_is_told_once_and_bad_requests_never)
+{
+	struct front_segment bad = ring_segment(&rig, 0, 5, 4), missing = { UINT32_MAX, 0, 7 };
+	unsigned lines, i;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	lines = lines_with("");
+	for (i = 0; i < 300; i++) {
+		ck_assert_int_eq(one(READ, 0, bad, 1), ERROR);
+		ck_assert_int_eq(one(WRITE, 0, missing, 1), ERROR);
+		ck_assert_int_eq(one(255, 0, bad, 1), EOPNOTSUPPORTED);
+	}
+	ck_assert_uint_eq(lines_with(""), lines);
+	ck_assert_uint_eq(ring_errors, 0);
+	for (i = 0; i < 300; i++) {
+		atomic_store(front_word(&rig.queues[0], FRONT_REQ_PROD), 0x40000000 + i);
+		front_kick(&rig.queues[0]);
+		ring_turn(&rig);
+	}
+	ck_assert_uint_eq(lines_with(""), lines + 1);
+	ck_assert_uint_eq(lines_with("domain 5, device 51712 is closed: more requests than"), 1);
+	ck_assert_uint_eq(ring_errors, 1);
+}
+END_TEST
+
 /* ---- at random ----------------------------------------------------------------------------------
  */
 
@@ -540,7 +626,7 @@ static Suite *
 suite(void)
 {
 	Suite *all = suite_create("hostile rings");
-	TCase *tests = tcase_create("hostile");
+	TCase *tests = tcase_create("hostile"), *told = tcase_create("told");
 
 	tcase_set_timeout(tests, 600);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -564,7 +650,11 @@ suite(void)
 	tcase_add_test(tests, large_sectors_are_not_divided);
 	tcase_add_test(tests, a_read_only_ring_writes_nothing);
 	tcase_add_test(tests, noise_harms_nobody);
+	tcase_set_timeout(told, 60);
+	tcase_add_checked_fixture(told, setup_with_log, teardown_with_log);
+	tcase_add_test(told, a_broken_ring_is_told_once_and_bad_requests_never);
 	suite_add_tcase(all, tests);
+	suite_add_tcase(all, told);
 	return all;
 }
 

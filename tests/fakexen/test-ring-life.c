@@ -169,6 +169,29 @@ START_TEST(a_paused_disk_lets_the_guest_wait)
 }
 END_TEST
 
+/* So that a guest which cannot be served does not wake us, either, however often it asks. */
+START_TEST(an_event_is_masked_until_its_work_is_done)
+{
+	struct world_port *ports = rig.guest.events.machine->ports, *port;
+	struct front_response response;
+
+	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
+	ring_turn(&rig);
+	port = &ports[ports[rig.queues[0].port].peer];
+	ck_assert(!(port->word & PORT_MASKED));
+	pause_disk();
+	ask(0, READ, 1, 0, 0);
+	ck_assert(!answered(0, &response));
+	ck_assert(port->word & PORT_MASKED);
+	front_kick(&rig.queues[0]);
+	ck_assert(!answered(0, &response));
+	ck_assert(port->word & PORT_PENDING);
+	resume_disk();
+	ck_assert(answered(0, &response));
+	ck_assert(!(port->word & (PORT_MASKED | PORT_PENDING)));
+}
+END_TEST
+
 /* What was taken before it, however far it has come: a paused disk has nothing in flight. */
 START_TEST(a_pause_waits_for_what_was_taken)
 {
@@ -499,6 +522,7 @@ suite(void)
 	tcase_add_test(tests, a_failed_flush_fails_all_writes_after_it);
 	tcase_add_test(tests, errors_of_the_disk_are_told);
 	tcase_add_test(tests, a_paused_disk_lets_the_guest_wait);
+	tcase_add_test(tests, an_event_is_masked_until_its_work_is_done);
 	tcase_add_test(tests, a_pause_waits_for_what_was_taken);
 	tcase_add_test(tests, a_ring_comes_and_goes_while_the_disk_is_paused);
 	tcase_add_test(tests, a_disconnect_waits_for_what_is_in_flight);
