@@ -50,6 +50,35 @@ get(struct device *device, store_tx tx, const char *name, char *value, size_t si
 	return err;
 }
 
+/* What the node holds is no value: it is too long, or has a NUL in it. */
+static bool
+is_no_value(int err)
+{
+	return err == -EMSGSIZE || err == -EINVAL;
+}
+
+/* The same as get, where what is no value is a mistake of the toolstack: -EINVAL and *why. */
+static int
+get_value(struct device *device, const char *name, char *value, size_t size, struct reason *why)
+{
+	int err = get(device, STORE_NO_TX, name, value, size);
+
+	return is_no_value(err) ? reason(why, -EINVAL, "%s: not a value", name) : err;
+}
+
+/* Garbage says nothing, like a node that is not there. */
+static int
+get_online(struct device *device, store_tx tx, bool *online)
+{
+	char value[NUMBER_BYTES];
+	int err = get(device, tx, "online", value, sizeof(value));
+
+	if (err && !is_no_value(err))
+		return err;
+	*online = err || strcmp(value, "0") != 0;
+	return 0;
+}
+
 /* A state: it is always one of the enumeration, whatever the node holds. */
 static int
 get_state(struct device *device, store_tx tx, const char *directory, enum xenbus_state *state)
@@ -116,12 +145,10 @@ find_frontend(struct device *device, struct reason *why)
 	char path[STORE_PATH_MAX], id[NUMBER_BYTES], shown[NODES_PATH_BYTES];
 	struct device_nodes *nodes = &device->nodes;
 	uint32_t domid;
-	int err = get(device, STORE_NO_TX, "frontend", path, sizeof(path));
+	int err = get_value(device, "frontend", path, sizeof(path), why);
 
 	if (!err)
-		err = get(device, STORE_NO_TX, "frontend-id", id, sizeof(id));
-	if (err == -EMSGSIZE)
-		return reason(why, -EINVAL, "frontend: too long");
+		err = get_value(device, "frontend-id", id, sizeof(id), why);
 	if (err)
 		return err;
 	if (!is_frontend_path(path, device->domid, device->devid))
@@ -159,7 +186,7 @@ find_numbered_disk(struct device *device)
 	char value[NUMBER_BYTES];
 	int err = get(device, STORE_NO_TX, "physical-device", value, sizeof(value));
 
-	if (err && err != -EMSGSIZE && err != -EINVAL)
+	if (err && !is_no_value(err))
 		return err;
 	if (err || !parse_device_number(value, &major, &minor) ||
 	    (major && (int)major != tap_ctl_blk_major())) {
@@ -218,13 +245,11 @@ static int
 look_at_wishes(struct device *device, struct state_view *view)
 {
 	char value[NUMBER_BYTES];
-	int err = get(device, STORE_NO_TX, "online", value, sizeof(value));
+	int err = get_online(device, STORE_NO_TX, &view->online);
 
-	if (err && err != -EMSGSIZE && err != -EINVAL)
-		return err;
-	view->online = err || strcmp(value, "0") != 0;
-	err = get(device, STORE_NO_TX, "hotplug-status", value, sizeof(value));
-	if (err && err != -EMSGSIZE && err != -EINVAL)
+	if (!err)
+		err = get(device, STORE_NO_TX, "hotplug-status", value, sizeof(value));
+	if (err && !is_no_value(err))
 		return err;
 	view->hotplug_done = !err && strcmp(value, "connected") == 0;
 	return 0;
@@ -268,7 +293,7 @@ get_optional(struct device *device, const char *name, uint32_t max, uint32_t *nu
 	int err = get(device, STORE_NO_TX, name, value, sizeof(value));
 
 	*number = 0;
-	if (err && err != -EMSGSIZE && err != -EINVAL)
+	if (err && !is_no_value(err))
 		return err;
 	if (err || (*value && !parse_number(value, max, number)))
 		device_log(device, LOG_WARNING, "%s: not a number up to %u: ignored", name, max);
@@ -296,19 +321,17 @@ int
 nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 {
 	char value[NUMBER_BYTES], shown[NUMBER_BYTES];
-	int err = get(device, STORE_NO_TX, "mode", value, sizeof(value));
+	int err = get_value(device, "mode", value, sizeof(value), why);
 
 	*wish = (struct device_wish){ 0 };
-	if (err == -EMSGSIZE)
-		return reason(why, -EINVAL, "mode: too long");
 	if (!err && !parse_mode(value, &wish->writable))
 		return reason(why, -EINVAL, "mode: neither r nor w: '%s'",
 			      escape(value, shown, sizeof(shown)));
 	if (!err)
-		err = get(device, STORE_NO_TX, "device-type", value, sizeof(value));
+		err = get_value(device, "device-type", value, sizeof(value), why);
 	wish->cdrom = !err && strcmp(value, "cdrom") == 0;
 	if (!err)
-		err = get(device, STORE_NO_TX, "discard-enable", value, sizeof(value));
+		err = get_value(device, "discard-enable", value, sizeof(value), why);
 	wish->discard = !err && strcmp(value, "0") != 0 && wish->writable;
 	if (!err)
 		err = get_optional(device, "polling-duration", POLL_US_MAX, &wish->poll_us);
@@ -443,7 +466,7 @@ static int
 check_unchanged(struct device *device, store_tx tx, const struct change *change)
 {
 	enum xenbus_state own = XENBUS_MISSING;
-	char online[NUMBER_BYTES];
+	bool online = true;
 	int err = get_state(device, tx, device->nodes.backend, &own);
 
 	if (err)
@@ -452,10 +475,9 @@ check_unchanged(struct device *device, store_tx tx, const struct change *change)
 		return -ENOENT;
 	if (own != device->view.own)
 		return -ESTALE;
-	if (!change->needs_online)
-		return 0;
-	err = get(device, tx, "online", online, sizeof(online));
-	return !err && strcmp(online, "0") == 0 ? -ESTALE : err;
+	if (change->needs_online)
+		err = get_online(device, tx, &online);
+	return online ? err : -ESTALE;
 }
 
 static int
@@ -541,9 +563,9 @@ nodes_connected(struct device *device)
 	bool can_flush = info->capabilities & TAPDISK_CAN_FLUSH;
 	bool can_discard = info->capabilities & TAPDISK_CAN_DISCARD && attach->wish.discard;
 	struct set set = { 0 };
-	const struct change change = { .set = &set,
-				       .state = XENBUS_CONNECTED,
-				       .needs_online = true };
+	const struct change change = {
+		.set = &set, .error = "", .state = XENBUS_CONNECTED, .needs_online = true
+	};
 
 	put(&set, "sectors", info->sectors);
 	put(&set, "sector-size", info->sector_size);

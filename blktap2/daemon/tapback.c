@@ -281,8 +281,11 @@ main(int argc, char **argv)
 	tapback->log.foreground = tapback->given.foreground;
 	tapback->log.level = tapback->given.verbose ? LOG_DEBUG : LOG_INFO;
 	err = start(tapback, &instance, &why);
-	if (!err && !tapback->given.foreground)
+	if (!err && !tapback->given.foreground) {
 		err = instance_background(&report);
+		if (err)
+			reason(&why, err, "background: %s", strerror(-err));
+	}
 	if (!err)
 		err = run(tapback, &instance, &report, &why);
 	if (err)

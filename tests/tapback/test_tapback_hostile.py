@@ -125,6 +125,7 @@ class Hostile(Case):
             self.xs.watch(backend(1, devid) + '/error', 'error')
             while not self.node(1, 'error', devid):
                 self.xs.event()
+            self.assertRegex(self.node(1, 'error', devid), r'\Afrontend(-id)?: [ -~]+\Z')
             self.barrier()
             self.assertEqual(self.node(1, 'state', devid), '1')
             self.xs.write_all(backend(1, devid),
@@ -132,16 +133,34 @@ class Hostile(Case):
             self.wait_state(1, devid, 2)
             self.assertIsNone(self.node(1, 'error', devid))
 
-    def test_mode_mistake(self):
-        self.add(1, mode='x')
+    def test_no_values(self):
+        """What is said of them is about them, not what was said before."""
+        for devid, (name, value) in enumerate((('frontend', frontend(1)), ('frontend-id', '1')), 1):
+            self.add(1, devid, **{name: value + '\0'})
+            self.xs.wait_value(backend(1, devid) + '/error', name + ': not a value')
+
+    def test_mistakes_about_the_disk(self):
+        mistakes = [('mode', 'x', 'r!'), ('mode', 'w\0', 'w'), ('mode', 'w' * 40, 'w'),
+                    ('device-type', 'x' * 40, 'disk'), ('discard-enable', '1\0', '1')]
+        for devid, (name, wrong, right) in enumerate(mistakes, 1):
+            self.add(1, devid, **{name: wrong})
+            self.hotplug(1, devid)
+            self.ring(1, devid)
+            self.xs.watch(backend(1, devid) + '/error', 'error')
+            while not self.node(1, 'error', devid):
+                self.xs.event()
+            self.assertRegex(self.node(1, 'error', devid), r'\A%s: [ -~]+\Z' % name)
+            self.barrier()
+            self.assertEqual(self.node(1, 'state', devid), '2')
+            self.xs.write('%s/%s' % (backend(1, devid), name), right)
+            self.wait_state(1, devid, 4)
+            self.assertIsNone(self.node(1, 'error', devid))
+
+    def test_long_online(self):
+        """Says nothing, wherever it is read."""
+        self.add(1, online='x' * 40)
         self.hotplug(1)
         self.ring(1)
-        self.xs.watch(backend(1) + '/error', 'error')
-        while not self.node(1, 'error'):
-            self.xs.event()
-        self.barrier()
-        self.assertEqual(self.node(1, 'state'), '2')
-        self.xs.write(backend(1) + '/mode', 'r!')
         self.wait_state(1, XVDA, 4)
 
     def test_names_that_are_none(self):
