@@ -84,7 +84,7 @@ set_disk(struct device *device, enum disk_state disk)
 	attach->disk = disk;
 	if (disk == DISK_READY)
 		attach->retries = 0;
-	if (disk != DISK_ABSENT && disk != DISK_DEAD)
+	if (disk != DISK_ABSENT && !disk_has_gone(disk))
 		return;
 	attach->retries++;
 	attach->ask_at = tb_loop_now() + wait;
@@ -299,7 +299,7 @@ info_answered(void *arg, int err, const char *why, const struct frame *frame,
 	device_log(device, LOG_INFO, "minor %u of tapdisk %u: %s", attach->minor, attach->pid, why);
 	if (err == -ENODEV) /* without the disk there is no ring of it */
 		set_ring(device, RING_NONE);
-	set_disk(device, DISK_ABSENT);
+	set_disk(device, err == -ENODEV ? DISK_GONE : DISK_ABSENT);
 	over(device);
 }
 
@@ -432,11 +432,11 @@ attach_again(struct device *device, bool now)
 {
 	struct attach *attach = &device->attach;
 
-	if (attach->disk != DISK_ABSENT && attach->disk != DISK_DEAD)
+	if (attach->disk != DISK_ABSENT && !disk_has_gone(attach->disk))
 		return;
 	if (now || tb_loop_now() >= attach->ask_at)
 		start(device);
-	if (attach->disk == DISK_ABSENT || attach->disk == DISK_DEAD)
+	if (attach->disk == DISK_ABSENT || disk_has_gone(attach->disk))
 		device_look_in(device, attach->retries <= OFTEN ? OFTEN_MS : SELDOM_MS);
 }
 
@@ -465,7 +465,7 @@ connect_failed(struct device *device, int err, const char *why)
 		attach->ask_after = true;
 		break;
 	case -ENODEV:
-		set_disk(device, DISK_ABSENT);
+		set_disk(device, DISK_GONE);
 		break;
 	default:
 		if (passes(err))

@@ -19,9 +19,19 @@ enum disk_state {
 	DISK_NONE,   /* nobody has said where it is */
 	DISK_ASKING, /* the tapdisk is being asked */
 	DISK_READY,  /* it is open there */
-	DISK_ABSENT, /* there is a tapdisk, but without the disk, or it does not answer */
+	DISK_ABSENT, /* no image is open there, or the tapdisk does not answer */
+	DISK_GONE,   /* the tapdisk has no such disk */
 	DISK_DEAD,   /* there is no such process any more */
 };
+
+/* It will not come back by itself: what comes there is another one. */
+static inline bool
+disk_has_gone(enum disk_state disk)
+{
+	return disk == DISK_GONE || disk == DISK_DEAD;
+}
+
+#define DISK_PARAMS_MAX 256 /* bytes that are kept, with the NUL */
 
 /* As the tapdisk describes it. */
 struct disk_info {

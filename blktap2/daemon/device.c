@@ -146,14 +146,27 @@ watch_patience(struct device *device, struct state_view *view)
 
 /* A disk that has gone while a guest was connected is not to come back as another one unasked. */
 static void
-watch_disk(struct device *device, const struct state_view *before, struct state_view *view)
+notice_loss(struct device *device, const struct state_view *view)
 {
-	struct attach *attach = &device->attach;
+	const struct attach *attach = &device->attach;
 
-	if (attach->disk == DISK_DEAD && view->own == XENBUS_CONNECTED && !device->failed) {
+	if (!disk_has_gone(attach->disk) || view->own != XENBUS_CONNECTED || device->failed)
+		return;
+	if (attach->disk == DISK_DEAD) {
 		device_fail(device, "the disk's process has died");
 		device_log(device, LOG_ERR, "tapdisk %u has died", attach->pid);
+	} else {
+		device_fail(device, "the disk has been taken away");
+		device_log(device, LOG_ERR, "tapdisk %u has no minor %u any more", attach->pid,
+			   attach->minor);
 	}
+}
+
+static void
+watch_disk(struct device *device, const struct state_view *before, struct state_view *view)
+{
+	const struct attach *attach = &device->attach;
+
 	attach_again(device, view->hotplug_done && !before->hotplug_done);
 	view->disk_ready = view->hotplug_done && attach->disk == DISK_READY &&
 			   tb_loop_now() >= attach->connect_at;
@@ -169,6 +182,11 @@ see(struct device *device, struct reason *why)
 	int err = nodes_look(device, &view, why);
 
 	device->view = view;
+	if (err && err != -EINVAL)
+		return err;
+	notice_loss(device, &device->view); /* before it is looked for elsewhere */
+	if (!err && view.exists)
+		err = nodes_find_disk(device);
 	if (err && err != -EINVAL)
 		return err;
 	watch_disk(device, &before, &device->view);

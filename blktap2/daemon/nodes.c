@@ -193,7 +193,7 @@ find_numbered_disk(struct device *device)
 		attach_lost(device);
 		return 0;
 	}
-	if (attach->disk != DISK_NONE && attach->disk != DISK_DEAD && attach->minor == minor)
+	if (attach->disk != DISK_NONE && !disk_has_gone(attach->disk) && attach->minor == minor)
 		return 0;
 	if (locate_minor(device->tapback->dir, minor, &pid) == 0) {
 		attach_found(device, pid, minor);
@@ -204,8 +204,8 @@ find_numbered_disk(struct device *device)
 	return 0;
 }
 
-static int
-find_disk(struct device *device)
+int
+nodes_find_disk(struct device *device)
 {
 	char path[STORE_PATH_MAX];
 	uint32_t pid, minor;
@@ -276,8 +276,6 @@ nodes_look(struct device *device, struct state_view *view, struct reason *why)
 		err = get_state(device, STORE_NO_TX, nodes->frontend, &view->frontend);
 	if (!err)
 		err = look_at_wishes(device, view);
-	if (!err)
-		err = find_disk(device);
 	view->wait_for_hotplug = nodes->is_xapi;
 	return err;
 }

@@ -33,11 +33,13 @@ void nodes_init(struct device *device);
 void nodes_free(struct device *device);
 
 /*
- * Look at the directories.  Returns 0, with the fields of *view that come from xenstore, and the
- * place of the disk, if any, given to the device's attachment; -EINVAL and *why when the toolstack
- * has written something wrong; or -errno.
+ * Look at the directories.  Returns 0, with the fields of *view that come from xenstore; -EINVAL
+ * and *why when the toolstack has written something wrong; or -errno.
  */
 int nodes_look(struct device *device, struct state_view *view, struct reason *why);
+
+/* Tell the device's attachment where the disk is, if anywhere: 0 or -errno. */
+int nodes_find_disk(struct device *device);
 
 /* The same for what is needed to connect. */
 int nodes_wish(struct device *device, struct device_wish *wish, struct reason *why);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A tapdisk that knows only the legacy protocol: one message of 544 bytes per connection.
 
-Run as a program, "legacy_tapdisk.py DIR": serves minor 3 until it is killed, so that tests can kill it.
+Run as a program, "legacy_tapdisk.py DIR [MARKER]": serves minor 3, with its marker locked, until it is
+killed, so that tests can kill it.
 """
 import errno
+import fcntl
 import struct
 import sys
 
@@ -98,5 +100,8 @@ class LegacyTapdisk(fake_tapdisk.FakeTapdisk):
 if __name__ == '__main__':
     tapdisk = LegacyTapdisk(sys.argv[1])
     tapdisk.disks[3] = fake_tapdisk.Disk(524288)
+    if len(sys.argv) > 2:
+        marker = open(sys.argv[2], 'rb')
+        fcntl.flock(marker, fcntl.LOCK_EX)
     print(tapdisk.pid, flush=True)
     tapdisk.thread.join()

@@ -9,9 +9,12 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import unittest
 
 import rig
+import fake_tapdisk
+import legacy_tapdisk
 import xenstore
 from rig import Case, TAPBACK, TOP, XVDA, backend, frontend
 
@@ -290,11 +293,15 @@ class Xapi(Case):
         self.wait_state(999, self.barriers, 2)
         self.xs.rm(backend(999, self.barriers))
 
+    def marker(self, minor):
+        return '%s/tapdisk/tapdisk-%d' % (self.run, minor)
+
     def lock_minor(self, minor):
         os.makedirs(self.run + '/tapdisk', 0o700, exist_ok=True)
-        marker = os.open('%s/tapdisk/tapdisk-%d' % (self.run, minor), os.O_CREAT | os.O_RDWR)
+        marker = os.open(self.marker(minor), os.O_CREAT | os.O_RDWR)
         self.addCleanup(os.close, marker)
         fcntl.flock(marker, fcntl.LOCK_EX)
+        return marker
 
     def test_offer_waits_for_hotplug(self):
         self.start_tapback()
@@ -326,6 +333,25 @@ class Xapi(Case):
         self.wait_state(2, XVDA, 2)
         self.barrier()
         self.assertEqual(self.node(2, 'state'), '2', 'a device of another driver')
+
+    def test_number_served_by_another_process(self):
+        """A tapdisk that has closed the disk is not asked for it for ever."""
+        marker = self.lock_minor(3)
+        self.tapdisk.disks.pop(3)
+        self.start_tapback()
+        self.add(1, **{'physical-device': '0:3', 'hotplug-status': 'connected'})
+        self.ring(1)
+        self.tapdisk.wait(lambda: fake_tapdisk.INFO in self.tapdisk.calls)
+        self.barrier()
+        self.assertEqual(self.node(1, 'state'), '2')
+        fcntl.flock(marker, fcntl.LOCK_UN)
+        with subprocess.Popen([sys.executable, legacy_tapdisk.__file__, self.run, self.marker(3)],
+                              stdout=subprocess.PIPE, text=True) as other:
+            self.addCleanup(other.kill)
+            pid = other.stdout.readline().strip()
+            self.wait_state(1, XVDA, 4)
+            self.assertEqual(self.node(1, 'kthread-pid'), pid)
+            other.kill()
 
     def test_physical_device_too_early(self):
         self.start_tapback()

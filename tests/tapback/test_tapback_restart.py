@@ -4,10 +4,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 
 from rig import Case, TAPBACK, XVDA, backend, frontend
 import fake_tapdisk
+import legacy_tapdisk
 from fake_tapdisk import ALL_RINGS, FORCE
 
 HELLO, CONNECT, DISCONNECT, RINGS = 1, 12, 13, 14
@@ -405,6 +407,48 @@ class Tapdisk(Case):
         self.assertEqual(self.node(1, 'state'), '2')
         self.tapdisk.disks[3] = disk
         self.wait_state(1, XVDA, 4)
+
+    def test_taken_away(self):
+        """The process goes on, the disk has gone: the guest is told, and gets no other one."""
+        self.connect(1)
+        self.barrier()
+        self.tapdisk.rings.clear()
+        self.tapdisk.disks[4] = self.tapdisk.disks.pop(3)
+        self.hotplug(1, minor=4)
+        self.tapdisk.event(3, 1)
+        self.wait_state(1, XVDA, 5)
+        self.assertEqual(self.node(1, 'error'), 'the disk has been taken away')
+        self.barrier()
+        self.assertEqual(self.tapdisk.rings, {})
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        self.guest(1, state=1)
+        self.wait_state(1, XVDA, 2)
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+
+    def test_replaced_before_the_guest_was_told(self):
+        """A new tapdisk at once, while nobody looked: the guest is not moved to it unasked."""
+        self.connect(1)
+        self.barrier()
+        with subprocess.Popen([sys.executable, legacy_tapdisk.__file__, self.run],
+                              stdout=subprocess.PIPE, text=True) as other:
+            self.addCleanup(other.kill)
+            pid = int(other.stdout.readline())
+            self.tapback.send_signal(signal.SIGSTOP)
+            self.tapdisk.die(unlink=True)
+            self.xs.write(backend(1) + '/physical-device-path', '%s/nbd%d.3' % (self.run, pid))
+            self.tapback.send_signal(signal.SIGCONT)
+            self.wait_state(1, XVDA, 5)
+            self.assertEqual(self.node(1, 'error'), "the disk's process has died")
+            self.guest(1, state=6)
+            self.wait_state(1, XVDA, 6)
+            self.guest(1, state=1)
+            self.wait_state(1, XVDA, 2)
+            self.ring(1)
+            self.wait_state(1, XVDA, 4)
+            self.assertEqual(self.node(1, 'kthread-pid'), str(pid))
+            other.kill()
 
     def test_pid_of_another_program(self):
         """The path names a process that is none of ours, at whose socket somebody else listens."""
