@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/minor.h"
@@ -36,23 +37,42 @@ take_line(char *line, unsigned long long inode, uint32_t *pid)
 	return number && strcmp(number + 1, wanted) == 0;
 }
 
+static bool
+is_tapdisk(const char *dir, uint32_t pid)
+{
+	AUTO_FREE char *path = NULL;
+
+	if (asprintf(&path, "%s/ctl%u", dir, pid) < 0) {
+		path = NULL;
+		return false;
+	}
+	return access(path, F_OK) == 0;
+}
+
+int
+locate_holder(FILE *locks, uint64_t inode, const char *dir, uint32_t *pid)
+{
+	char line[256];
+	uint32_t holder;
+
+	while (fgets(line, sizeof(line), locks))
+		if (take_line(line, inode, &holder) && holder && is_tapdisk(dir, holder)) {
+			*pid = holder;
+			return 0;
+		}
+	return -ENOENT;
+}
+
 int
 locate_minor(const char *dir, uint32_t minor, uint32_t *pid)
 {
 	AUTO_FREE char *marker = minor_path(dir, (int)minor);
 	AUTO_FCLOSE FILE *locks = fopen(LOCKS, "re");
 	struct stat found;
-	char line[256];
-	uint32_t holder;
 
 	if (!marker)
 		return -ENOMEM;
 	if (!locks || stat(marker, &found))
 		return -errno;
-	while (fgets(line, sizeof(line), locks))
-		if (take_line(line, (unsigned long long)found.st_ino, &holder) && holder) {
-			*pid = holder;
-			return 0;
-		}
-	return -ENOENT;
+	return locate_holder(locks, found.st_ino, dir, pid);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/locate.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
 #include "daemon/parse.h"
@@ -150,6 +151,36 @@ START_TEST(device_numbers_are_hexadecimal)
 	ck_assert(!parse_device_number("1:2:3", &major, &minor));
 	ck_assert(!parse_device_number("1:123456", &major, &minor));
 	ck_assert(!parse_device_number("g:1", &major, &minor));
+}
+END_TEST
+
+/* Inodes are those of a file system; a program that locks one of another is no tapdisk. */
+START_TEST(a_lock_elsewhere_is_none_of_a_marker)
+{
+	static const char text[] = "1: FLOCK  ADVISORY  WRITE 700 08:01:8123 0 EOF\n"
+				   "2: POSIX  ADVISORY  WRITE 731 00:1a:8123 0 EOF\n"
+				   "3: FLOCK  ADVISORY  WRITE 731 00:1a:812 0 EOF\n"
+				   "4: FLOCK  ADVISORY  WRITE 732 00:1a:8123 0 EOF\n";
+	char dir[] = "/tmp/locate.XXXXXX", socket[sizeof(dir) + 8];
+	uint32_t pid = 0;
+	FILE *locks;
+	int i;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	for (i = 731; i <= 732; i++) {
+		snprintf(socket, sizeof(socket), "%s/ctl%d", dir, i);
+		fclose(fopen(socket, "w"));
+	}
+	locks = fmemopen((void *)(uintptr_t)text, sizeof(text) - 1, "r");
+	ck_assert_int_eq(locate_holder(locks, 8123, dir, &pid), 0);
+	ck_assert_uint_eq(pid, 732);
+	ck_assert_int_eq(locate_holder(locks, 8123, dir, &pid), -ENOENT);
+	fclose(locks);
+	for (i = 731; i <= 732; i++) {
+		snprintf(socket, sizeof(socket), "%s/ctl%d", dir, i);
+		unlink(socket);
+	}
+	rmdir(dir);
 }
 END_TEST
 
@@ -328,6 +359,7 @@ main(void)
 	tcase_add_test(tests, frontend_paths_are_those_of_the_device);
 	tcase_add_test(tests, disk_paths_name_a_process_and_a_minor);
 	tcase_add_test(tests, device_numbers_are_hexadecimal);
+	tcase_add_test(tests, a_lock_elsewhere_is_none_of_a_marker);
 	tcase_add_test(tests, foreign_text_is_shown_safely);
 	tcase_add_test(tests, rings_of_all_shapes_are_read);
 	tcase_add_test(tests, the_top_level_is_not_a_queue_of_many);
