@@ -175,12 +175,24 @@ watch_disk(struct device *device, const struct state_view *before, struct state_
 	view->failed = device->failed;
 }
 
+/* Nobody is told when a domain of the same number becomes known. */
+static bool
+is_domain_gone(struct device *device)
+{
+	struct domain *domain = device->domain;
+
+	if (domain->is_gone)
+		domain->is_gone = !store_has_domain(device->tapback->store, domain->domid);
+	return domain->is_gone;
+}
+
 static int
 see(struct device *device, struct reason *why)
 {
-	struct state_view before = device->view, view = { .domain_gone = device->domain->is_gone };
+	struct state_view before = device->view, view = { 0 };
 	int err = nodes_look(device, &view, why);
 
+	view.domain_gone = is_domain_gone(device);
 	device->view = view;
 	if (err && err != -EINVAL)
 		return err;

@@ -250,6 +250,18 @@ class Close(Case):
         self.assertEqual(self.tapdisk.rings, {})
         self.assertTrue(self.tapdisk.forced)
 
+    def test_domain_known_again(self):
+        """Nobody tells of a domain that comes under the number of one that has ended."""
+        self.connect(1)
+        self.xs.release(1)
+        self.wait_state(1, XVDA, 6)
+        self.guests.pop(1).close()
+        self.introduce(1)
+        self.guest(1, state=1)
+        self.wait_state(1, XVDA, 2)
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+
     def test_backend_removed(self):
         """Nothing is written into a directory that has gone."""
         self.connect(1)
