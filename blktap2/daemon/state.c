@@ -145,6 +145,9 @@ react_closing(const struct state_view *view)
 	if (view->frontend == XENBUS_CLOSED)
 		return after_closing(view);
 	if (is_active(view)) {
+		/* The guest waits for a ring, and is never to be told of this one. */
+		if (has_ring(view) && view->unannounced && view->frontend == XENBUS_INITIALISED)
+			return REACT_DISCONNECT;
 		if (view->tired && view->ring == RING_NONE && !view->online)
 			return REACT_CLOSED;
 		return REACT_NOTHING;

@@ -170,6 +170,18 @@ START_TEST(a_new_ring_is_announced)
 }
 END_TEST
 
+START_TEST(a_ring_that_is_not_to_be_announced_is_let_go)
+{
+	struct state_view view = view_of(5, 3);
+
+	view.ring = RING_CONNECTED;
+	view.unannounced = true;
+	ck_assert_int_eq(state_react(&view), REACT_DISCONNECT);
+	view.frontend = XENBUS_CONNECTED; /* a guest that uses it is served to the end */
+	ck_assert_int_eq(state_react(&view), REACT_NOTHING);
+}
+END_TEST
+
 START_TEST(nobody_waits_for_a_deaf_guest_for_ever)
 {
 	struct state_view view = view_of(5, 3);
@@ -389,6 +401,7 @@ main(void)
 	tcase_add_test(tcase, the_disk_is_waited_for_but_not_the_offer);
 	tcase_add_test(tcase, a_failure_closes);
 	tcase_add_test(tcase, a_new_ring_is_announced);
+	tcase_add_test(tcase, a_ring_that_is_not_to_be_announced_is_let_go);
 	tcase_add_test(tcase, nobody_waits_for_a_deaf_guest_for_ever);
 	tcase_add_test(tcase, force_follows_when_the_guest_has_gone);
 	tcase_add_test(tcase, the_end_of_a_dying_ring_is_awaited);
