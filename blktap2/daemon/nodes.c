@@ -298,19 +298,13 @@ get_optional(struct device *device, const char *name, uint32_t max, uint32_t *nu
 	return 0;
 }
 
+/* Whatever else is written there means no. */
 static bool
-offers_persistent(const struct device *device)
-{
-	return device->tapback->options.persistent && !attach_is_legacy(device);
-}
-
-/* Whatever else a guest may have written there, it does without. */
-static bool
-guest_is_persistent(struct device *device)
+is_persistent(struct device *device, const char *directory)
 {
 	char value[NUMBER_BYTES], path[STORE_PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/feature-persistent", device->nodes.frontend);
+	snprintf(path, sizeof(path), "%s/feature-persistent", directory);
 	return store_read(device->tapback->store, STORE_NO_TX, path, value, sizeof(value)) == 0 &&
 	       strcmp(value, "1") == 0;
 }
@@ -336,7 +330,9 @@ nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 	if (!err)
 		err = get_optional(device, "polling-idle-threshold", POLL_IDLE_MAX,
 				   &wish->poll_idle);
-	wish->persistent = !err && offers_persistent(device) && guest_is_persistent(device);
+	/* What the guest was offered counts, not what it would be by now. */
+	wish->persistent = !err && is_persistent(device, device->nodes.backend) &&
+			   is_persistent(device, device->nodes.frontend);
 	return err;
 }
 
@@ -371,16 +367,42 @@ get_ring_node(void *arg, const char *name, char *value, size_t size)
 	return err == -EACCES ? -EINVAL : err;
 }
 
+/* A guest may use what it was offered, also where less would be offered by now. */
+static int
+get_offered(struct device *device, store_tx tx, const char *name, uint32_t max, uint32_t *limit)
+{
+	char value[NUMBER_BYTES];
+	int err = get(device, tx, name, value, sizeof(value));
+
+	if (!err)
+		parse_number(value, max, limit);
+	return is_no_value(err) ? 0 : err;
+}
+
+static int
+get_limits(struct device *device, store_tx tx, struct ring_limits *limits)
+{
+	const struct tb_options *options = &device->tapback->options;
+	int err;
+
+	limits->max_queues = options->max_queues;
+	limits->max_order = options->max_order;
+	err = get_offered(device, tx, "multi-queue-max-queues", RING_QUEUES_MAX,
+			  &limits->max_queues);
+	if (!err)
+		err = get_offered(device, tx, "max-ring-page-order", TAPDISK_RING_MAX_ORDER,
+				  &limits->max_order);
+	attach_limit(device, &limits->max_queues, &limits->max_order);
+	return err;
+}
+
 /* In one transaction, so that a guest that changes them cannot give a mixed set. */
 static int
 try_ring(struct device *device, struct ring *ring, struct reason *why)
 {
-	const struct tb_options *options = &device->tapback->options;
 	struct ring_place place = { .device = device };
 	const struct ring_source source = { .get = get_ring_node, .arg = &place };
 	struct ring_limits limits = {
-		.max_queues = options->max_queues,
-		.max_order = options->max_order,
 		.default_proto = device->nodes.is_xapi ? RING_PROTO_X86_32 : RING_PROTO_NATIVE,
 	};
 	enum xenbus_state state = XENBUS_MISSING;
@@ -388,8 +410,9 @@ try_ring(struct device *device, struct ring *ring, struct reason *why)
 
 	if (err)
 		return err;
-	attach_limit(device, &limits.max_queues, &limits.max_order);
-	err = ring_read(&source, &limits, ring, why);
+	err = get_limits(device, place.tx, &limits);
+	if (!err)
+		err = ring_read(&source, &limits, ring, why);
 	if (!err || err == -EPROTO) {
 		/* A guest that is leaving takes its nodes away: that is nothing wrong. */
 		end = get_state(device, place.tx, device->nodes.frontend, &state);
@@ -537,6 +560,9 @@ int
 nodes_offer(struct device *device)
 {
 	const struct tb_options *options = &device->tapback->options;
+	const struct attach *attach = &device->attach;
+	bool can_flush =
+		attach->disk != DISK_READY || attach->info.capabilities & TAPDISK_CAN_FLUSH;
 	uint32_t queues = options->max_queues, order = options->max_order;
 	struct set set = { 0 };
 	const struct change change = { .set = &set, .error = "", .state = XENBUS_INIT_WAIT };
@@ -545,9 +571,9 @@ nodes_offer(struct device *device)
 	put(&set, "max-ring-page-order", order);
 	put(&set, "max-ring-pages", 1u << order);
 	put(&set, "multi-queue-max-queues", queues);
-	put(&set, "feature-barrier", !options->no_barrier);
-	put(&set, "feature-flush-cache", 1);
-	put(&set, "feature-persistent", offers_persistent(device));
+	put(&set, "feature-barrier", can_flush && !options->no_barrier);
+	put(&set, "feature-flush-cache", can_flush);
+	put(&set, "feature-persistent", options->persistent && !attach_is_legacy(device));
 	put(&set, "feature-max-indirect-segments", indirect_segments(device));
 	return apply(device, &change);
 }

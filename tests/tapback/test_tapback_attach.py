@@ -90,6 +90,24 @@ class Attach(Case):
         self.assertEqual(self.node(1, 'feature-discard'), '0')
         self.assertEqual(self.tapdisk.rings[1, XVDA]['flags'], 3)
 
+    def test_no_flush(self):
+        """Not known when the first offer is made; from then on it is not promised."""
+        self.disk.can = 0
+        self.start_tapback()
+        self.add(1)
+        self.wait_state(1, XVDA, 2)
+        self.assertEqual(self.node(1, 'feature-flush-cache'), '1')
+        self.hotplug(1)
+        self.ring(1)
+        self.wait_state(1, XVDA, 4)
+        self.assertEqual(self.node(1, 'feature-flush-cache'), '0')
+        self.guest(1, state=6)
+        self.wait_state(1, XVDA, 6)
+        self.guest(1, state=1)
+        self.wait_state(1, XVDA, 2)
+        self.assertEqual(self.node(1, 'feature-flush-cache'), '0')
+        self.assertEqual(self.node(1, 'feature-barrier'), '0')
+
     def test_cdrom_and_no_discard(self):
         self.start_tapback()
         self.add(1, **{'device-type': 'cdrom', 'discard-enable': 0})

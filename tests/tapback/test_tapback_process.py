@@ -218,6 +218,33 @@ class Manager(Case):
         self.assertEqual(self.node(2, 'feature-barrier'), '0')
         self.assert_connected(1)
 
+    def test_what_was_offered_may_be_used(self):
+        """Though less, or more, would be offered by now, or by the next one."""
+        self.start_tapback()
+        for domid in 1, 2:
+            self.add(domid)
+            self.wait_state(domid, XVDA, 2)
+            self.hotplug(domid)
+        with open(self.tmp + '/conf', 'w', encoding='ascii') as conf:
+            conf.write('tapback-max-queues = 1\ntapback-max-ring-order = 0\n'
+                       'tapback-persistent-grants = 1\n')
+        self.tapback.send_signal(signal.SIGHUP)
+        self.barrier()
+        for domid in 1, 2:
+            for queue in 0, 1:
+                path = '%s/queue-%d/' % (frontend(domid), queue)
+                self.guests[domid].write(path + 'event-channel', 20 + queue)
+                for page in 0, 1:
+                    self.guests[domid].write(path + 'ring-ref%d' % page, 100 + 10 * queue + page)
+            self.guest(domid, ring__page__order=1, multi__queue__num__queues=2,
+                       protocol='x86_64-abi', feature__persistent=1, state=3)
+            self.wait_state(domid, XVDA, 4)
+            ring = self.tapdisk.rings[domid, XVDA]
+            self.assertEqual(ring['queues'], [(1, 20, [100, 101]), (1, 21, [110, 111])])
+            self.assertEqual(ring['features'], 0, 'what was not offered is not used')
+            self.stop_tapback()
+            self.start_tapback()
+
     def test_persistent_grants(self):
         """Offered where the configuration says so, and used by guests that accept."""
         self.start_tapback()
