@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/cleanup.h"
 #include "daemon/attach.h"
 #include "daemon/tapback.h"
 
@@ -124,6 +125,15 @@ lost(void *arg, int err)
  */
 
 static void
+take_params(struct disk_info *info, const struct frame_attr *attr)
+{
+	AUTO_FREE char *params = NULL;
+
+	if (frame_get_text(attr, &params) == 0 && strlen(params) < sizeof(info->params))
+		memcpy(info->params, params, strlen(params) + 1);
+}
+
+static void
 take_info(struct disk_info *info, const struct frame *frame, const uint8_t *payload)
 {
 	struct frame_reader reader = { .at = payload, .left = frame->length };
@@ -146,6 +156,9 @@ take_info(struct disk_info *info, const struct frame *frame, const uint8_t *payl
 			break;
 		case TAPDISK_ATTR_CAPABILITIES:
 			frame_get_u64(&attr, &info->capabilities);
+			break;
+		case TAPDISK_ATTR_PARAMS:
+			take_params(info, &attr);
 			break;
 		case TAPDISK_ATTR_NBD_PATH:
 			info->is_open = true;

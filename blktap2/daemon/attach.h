@@ -39,6 +39,7 @@ struct disk_info {
 	uint32_t sector_size, phys_sector_size;
 	uint32_t info; /* VDISK_* */
 	uint64_t capabilities;
+	char params[DISK_PARAMS_MAX]; /* type:path; empty: not known, or longer */
 	bool is_open;
 };
 

@@ -333,6 +333,8 @@ keep_up(struct device *device)
 		return 0;
 	if (!device->is_named) {
 		err = nodes_kthread_pid(device);
+		if (!err)
+			err = nodes_compare_params(device);
 		device->is_named = !err;
 	}
 	if (err || device->view.own != XENBUS_CONNECTED || device->view.ring != RING_CONNECTED)

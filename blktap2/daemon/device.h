@@ -34,7 +34,7 @@ struct device {
 	struct state_view view;     /* as last seen */
 	bool failed;                /* see struct state_view */
 	bool unannounced;           /* see struct state_view */
-	bool is_named;              /* the tapdisk, to those who read statistics */
+	bool is_named;              /* the tapdisk, in its node; and its image was looked at */
 	uint64_t announced_sectors; /* to the guest; 0: not known */
 	struct reason error;        /* the last failure; empty: none */
 	char told[REASON_BYTES];    /* the last line in the log, so as not to repeat it */

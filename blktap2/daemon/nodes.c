@@ -15,6 +15,7 @@
 #include "daemon/tapback.h"
 
 #define NUMBER_BYTES 33
+#define SHOWN_BYTES 65 /* of foreign text in the log */
 #define RETRIES 16     /* of a transaction that others have spoilt */
 #define RING_RETRIES 8 /* of reading a ring that is being changed */
 #define SET_MAX 20
@@ -333,6 +334,24 @@ nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 	/* What the guest was offered counts, not what it would be by now. */
 	wish->persistent = !err && is_persistent(device, device->nodes.backend) &&
 			   is_persistent(device, device->nodes.frontend);
+	return err;
+}
+
+int
+nodes_compare_params(struct device *device)
+{
+	const struct attach *attach = &device->attach;
+	char params[DISK_PARAMS_MAX], wanted[SHOWN_BYTES], found[SHOWN_BYTES];
+	int err = get(device, STORE_NO_TX, "params", params, sizeof(params));
+
+	if (is_no_value(err) || (!err && (!*params || !*attach->info.params ||
+					  strcmp(params, attach->info.params) == 0)))
+		return 0;
+	if (!err)
+		device_log(device, LOG_INFO, "minor %u of tapdisk %u serves '%s', params are '%s'",
+			   attach->minor, attach->pid,
+			   escape(attach->info.params, found, sizeof(found)),
+			   escape(params, wanted, sizeof(wanted)));
 	return err;
 }
 

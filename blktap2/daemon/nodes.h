@@ -44,6 +44,9 @@ int nodes_find_disk(struct device *device);
 /* The same for what is needed to connect. */
 int nodes_wish(struct device *device, struct device_wish *wish, struct reason *why);
 
+/* Tell the log when the image is not that of the toolstack's params: it may have changed. */
+int nodes_compare_params(struct device *device);
+
 /* The size that the guest was told last, in sectors of 512 bytes; 0: none. */
 int nodes_announced(struct device *device, uint64_t *sectors);
 

@@ -13,9 +13,9 @@ HELLO, PING, LIST, INFO, CONNECT, DISCONNECT, RINGS, SUBSCRIBE, NOTICE = (
     1, 2, 9, 11, 12, 13, 14, 22, 23)
 ALL_RINGS = 1014  # RINGS of all disks, in calls
 REPLY, ERROR, MORE, EVENT = 1, 2, 4, 8
-(NAME, LIMITS, PID, ERROR_TEXT, STATE, SECTORS, SECTOR_SIZE, INFO_BITS, NBD_PATH, PHYS, CAN, FORCE,
+(NAME, LIMITS, PID, ERROR_TEXT, PARAMS, STATE, SECTORS, SECTOR_SIZE, INFO_BITS, NBD_PATH, PHYS, CAN, FORCE,
  DOMID, DEVID, PROTO, QUEUE, FEATURES, POLL, RING_STATE, INDIRECT, FLAGS, KIND) = (
-     5, 6, 7, 8, 11, 12, 13, 14, 16, 18, 19, 25, 30, 31, 32, 33, 34, 35, 36, 37, 38, 42)
+     5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 18, 19, 25, 30, 31, 32, 33, 34, 35, 36, 37, 38, 42)
 RESIZED, RING_ERROR = 9, 4
 NONE = 0xffffffff
 FLUSH, DISCARD = 1, 2
@@ -45,7 +45,7 @@ def attributes(payload):
 class Disk:
     def __init__(self, sectors):
         self.sectors, self.sector_size, self.phys, self.info = sectors, 512, 4096, 0
-        self.can, self.is_open = FLUSH | DISCARD, True
+        self.can, self.is_open, self.params = FLUSH | DISCARD, True, None
 
 
 class FakeTapdisk:
@@ -209,6 +209,8 @@ class FakeTapdisk:
                  (INFO_BITS, u32(disk.info)), (CAN, u64(disk.can))]
         if disk.is_open:
             attrs.append((NBD_PATH, b'/nbd'))
+        if disk.params:
+            attrs.append((PARAMS, disk.params.encode()))
         self.send(client, INFO, request, minor, REPLY, 0, *attrs)
 
     def send_rings(self, client, kind, request, minor):

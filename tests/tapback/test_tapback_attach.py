@@ -108,6 +108,16 @@ class Attach(Case):
         self.assertEqual(self.node(1, 'feature-flush-cache'), '0')
         self.assertEqual(self.node(1, 'feature-barrier'), '0')
 
+    def test_image_of_params(self):
+        """Another one is told, and served."""
+        self.start_tapback()
+        for domid, params in (1, 'vhd:/x.vhd'), (2, 'vhd:/y.vhd'):
+            self.disk.params = params
+            self.connect(domid)
+            self.barrier()
+        self.assertEqual(self.log().count("serves 'vhd:/y.vhd', params are 'vhd:/x.vhd'"), 1)
+        self.assertEqual(self.log().count("params are"), 1)
+
     def test_cdrom_and_no_discard(self):
         self.start_tapback()
         self.add(1, **{'device-type': 'cdrom', 'discard-enable': 0})
