@@ -223,22 +223,36 @@ nodes_find_disk(struct device *device)
 	return 0;
 }
 
-/* Which toolstack's device is it? */
+/* Whatever its value is. */
 static int
-find_mode(struct device *device)
+find_node(struct device *device, const char *name, bool *is_there)
 {
 	char path[STORE_PATH_MAX], value[4];
 	int err;
 
-	if (device->tapback->options.mode != TB_MODE_AUTO || device->nodes.frontend[0])
-		return 0;
-	path_of(device, "sm-data", path);
+	path_of(device, name, path);
 	err = store_read(device->tapback->store, STORE_NO_TX, path, value, sizeof(value));
-	if (err == -EPIPE)
+	*is_there = err != -ENOENT;
+	return err == -EPIPE ? err : 0;
+}
+
+/* Which toolstack's device is it?  That is not asked again before it is made anew. */
+static int
+find_mode(struct device *device, const struct state_view *view)
+{
+	bool is_known = device->nodes.frontend[0], is_xapi = false;
+	int err;
+
+	if (device->tapback->options.mode != TB_MODE_AUTO ||
+	    (is_known && view->own != XENBUS_INITIALISING))
+		return 0;
+	err = find_node(device, "sm-data", &is_xapi);
+	if (!err && !is_xapi)
+		err = find_node(device, "hotplug-path", &is_xapi);
+	if (err || (is_known && is_xapi == device->nodes.is_xapi))
 		return err;
-	device->nodes.is_xapi = err != -ENOENT;
-	device_log(device, LOG_INFO, "taken for a device of %s",
-		   device->nodes.is_xapi ? "xapi" : "libxl");
+	device->nodes.is_xapi = is_xapi;
+	device_log(device, LOG_INFO, "taken for a device of %s", is_xapi ? "xapi" : "libxl");
 	return 0;
 }
 
@@ -267,7 +281,7 @@ nodes_look(struct device *device, struct state_view *view, struct reason *why)
 	view->exists = view->own != XENBUS_MISSING;
 	if (!view->exists)
 		return 0;
-	err = find_mode(device);
+	err = find_mode(device, view);
 	/* Only the toolstack writes it, and only when it makes a device. */
 	if (!err && (view->own == XENBUS_INITIALISING || !nodes->frontend[0]))
 		err = find_frontend(device, why);

@@ -423,11 +423,18 @@ class Xapi(Case):
         self.start_tapback('-m', 'auto')
         self.add(1)
         self.wait_state(1, XVDA, 2)
-        self.xs.write(backend(2) + '/sm-data', '')
+        for domid, node in (2, 'sm-data'), (3, 'hotplug-path'):
+            self.xs.write('%s/%s' % (backend(domid), node), '')
+            self.add(domid)
+            self.barrier()
+            self.assertEqual(self.node(domid, 'state'), '1', node)
+            self.hotplug(domid)
+            self.wait_state(domid, XVDA, 2)
+        # Of the same name, but made by the other one.
+        self.tapback.send_signal(signal.SIGSTOP)
+        self.xs.rm(backend(2))
         self.add(2)
-        self.barrier()
-        self.assertEqual(self.node(2, 'state'), '1')
-        self.hotplug(2)
+        self.tapback.send_signal(signal.SIGCONT)
         self.wait_state(2, XVDA, 2)
 
 
