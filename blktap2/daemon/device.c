@@ -243,6 +243,7 @@ offer(struct device *device)
 	device_log(device, LOG_INFO, "offered");
 	device->failed = false;
 	device->unannounced = false;
+	device->is_named = false; /* the directory may be a new one */
 	device->error.text[0] = '\0';
 	return 0;
 }

@@ -376,6 +376,17 @@ class Close(Case):
         self.ring(1)
         self.wait_state(1, XVDA, 4)
 
+    def test_recreated_with_its_disk(self):
+        """The new directory is told who serves it, too, though that is who did before."""
+        self.connect(1)
+        self.barrier()
+        self.tapback.send_signal(signal.SIGSTOP)
+        self.xs.rm(backend(1))
+        self.add(1)
+        self.hotplug(1)
+        self.tapback.send_signal(signal.SIGCONT)
+        self.xs.wait_value(backend(1) + '/kthread-pid', str(self.tapdisk.pid))
+
     def test_recreated_by_mistake(self):
         """What came in its place is no device: the ring of the last one is not kept for it."""
         self.connect(1)
