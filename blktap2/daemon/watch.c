@@ -85,8 +85,8 @@ domain_new(struct tapback *tapback, uint32_t domid)
 	return domain;
 }
 
-/* A directory that was not known.  Short memory is no tragedy: other events will come. */
-static void
+/* A directory that was not known: 0 or -ENOMEM. */
+static int
 add(struct tapback *tapback, uint32_t domid, uint32_t devid)
 {
 	struct domain *domain = tapback->devices.domains[domid];
@@ -95,38 +95,42 @@ add(struct tapback *tapback, uint32_t domid, uint32_t devid)
 	if (!domain)
 		domain = domain_new(tapback, domid);
 	if (!domain)
-		return;
+		return -ENOMEM;
 	if (domain->count == DEVICES_PER_DOMAIN) {
 		if (!domain->is_full)
 			tb_log(&tapback->log, LOG_ERR,
 			       "domain %u: more than %u devices: %u and others are ignored", domid,
 			       DEVICES_PER_DOMAIN, devid);
 		domain->is_full = true;
-		return;
+		return 0;
 	}
 	device = device_new(tapback, domain, devid);
 	if (device) {
 		LIST_INSERT_HEAD(&domain->devices, device, link);
 		domain->count++;
 		device_dirty(device);
-	} else if (!domain->count) {
+		return 0;
+	}
+	if (!domain->count) {
 		tapback->devices.domains[domid] = NULL;
 		free(domain);
 	}
+	return -ENOMEM;
 }
 
-static void
+/* 0 or -ENOMEM: whoever called begins anew in a moment, so that no device stays unknown. */
+static int
 touch(struct tapback *tapback, uint32_t domid, uint32_t devid)
 {
 	struct device *device;
 
 	if (tapback->options.one_domain && tapback->options.domid != domid)
-		return;
+		return 0;
 	device = devices_find(tapback, domid, devid);
-	if (device)
-		device_dirty(device);
-	else
-		add(tapback, domid, devid);
+	if (!device)
+		return add(tapback, domid, devid);
+	device_dirty(device);
+	return 0;
 }
 
 /* ---- all devices ------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ scan_domain(struct tapback *tapback, const char *name)
 	err = store_list(tapback->store, path, &names, &count);
 	for (i = 0; !err && i < count; i++)
 		if (parse_number(names[i], UINT32_MAX, &devid))
-			touch(tapback, domid, devid);
+			err = touch(tapback, domid, devid);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -262,10 +266,8 @@ backend_event(struct tapback *tapback, const char *path)
 
 	if (!parse_backend_path(path, tapback->base, &name))
 		return 0;
-	if (name.level == BACKEND_DEVICE) {
-		touch(tapback, name.domid, name.devid);
-		return 0;
-	}
+	if (name.level == BACKEND_DEVICE)
+		return touch(tapback, name.domid, name.devid);
 	/* A level above was made or removed: that is the only event for all that is in it. */
 	if (name.level == BACKEND_ALL) {
 		each(tapback, -1, device_dirty);
