@@ -314,11 +314,11 @@ dump(struct device *device)
 
 	tb_log(&device->tapback->log, LOG_INFO,
 	       "dump: domid %u devid %u own %d frontend %d online %d hotplug %d pid %u minor %u "
-	       "queues %u transitions %u error '%s'",
+	       "queues %u transitions %u unlogged %u error '%s'",
 	       device->domid, device->devid, (int)view->own, (int)view->frontend, view->online,
 	       view->hotplug_done, attach->pid, attach->minor,
 	       attach->ring_state == RING_CONNECTED ? attach->ring.queue_count : 0,
-	       device->transitions, device->error.text);
+	       device->transitions, device->domain->log_limit.left_out, device->error.text);
 }
 
 void

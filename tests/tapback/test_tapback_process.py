@@ -207,7 +207,8 @@ class Manager(Case):
         self.tapback.send_signal(signal.SIGUSR1)
         self.barrier()
         self.assertRegex(self.log(), r'dump: domid 1 devid 51712 own 4 frontend [34] online 1 '
-                         r'hotplug 1 pid %d minor 3 queues 1 ' % self.tapdisk.pid)
+                         r"hotplug 1 pid %d minor 3 queues 1 transitions 2 unlogged 0 error ''" %
+                         self.tapdisk.pid)
         with open(self.tmp + '/conf', 'w', encoding='ascii') as conf:
             conf.write('tapback-max-queues = 2\ntapback-barrier = 0\n')
         self.tapback.send_signal(signal.SIGHUP)
