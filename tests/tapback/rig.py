@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What tests of tapback share: a xenstored, a tapdisk, a toolstack and guests, all made up, around a
 real tapback."""
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 TOP = os.environ.get('top_srcdir', os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
@@ -84,6 +86,18 @@ class Case(unittest.TestCase):
         self.xs.rm(backend(999, self.barriers))
         self.xs.rm(frontend(999, self.barriers))
 
+    def at_rest(self):
+        """Until tapback, whose devices have all been removed, keeps nothing of any of them: how many
+        descriptors it has then."""
+        patience = time.monotonic() + 120
+        while time.monotonic() < patience:
+            watches, clients = self.xs.counts()['watches'], len(self.tapdisk.clients)
+            if (watches, clients) == (2, 0):  # of backend directories, and of domains
+                break
+            self.barrier()
+        self.assertEqual((watches, clients), (2, 0), self.log())
+        return len(os.listdir('/proc/%d/fd' % self.tapback.pid))
+
     # ---- the toolstack ----------------------------------------------------------------------
 
     def introduce(self, domid):
@@ -99,6 +113,15 @@ class Case(unittest.TestCase):
                   'removable': 0, 'bootable': 1, 'state': 1, 'dev': 'xvda', 'type': 'vbd3',
                   'mode': 'w', 'device-type': 'disk', 'discard-enable': 1, 'specification': 'xen'}
         values.update(nodes)
+        while True:
+            try:
+                self.make_nodes(domid, devid, values)
+                return
+            except OSError as why:
+                if why.errno != errno.EAGAIN:
+                    raise
+
+    def make_nodes(self, domid, devid, values):
         tx = self.xs.start()
         self.xs.mkdir(frontend(domid, devid), tx)
         self.xs.ask(xenstore.SET_PERMS, frontend(domid, devid), 'n%d' % domid, 'r0', tx=tx)

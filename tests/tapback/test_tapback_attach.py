@@ -417,6 +417,21 @@ class Close(Case):
             self.barrier()
             self.assert_connected(1)
 
+    def test_nothing_is_kept(self):
+        """Of devices that were: no watch, no connection, no descriptor."""
+        descriptors = self.at_rest()
+        for cycle in range(30):
+            self.connect(1)
+            self.connect(2, 51728)
+            if cycle % 2:
+                self.remove(1)
+                self.guest(1, state=6)
+                self.wait_state(1, XVDA, 6)
+            for path in backend(1), frontend(1), backend(2, 51728), frontend(2, 51728):
+                self.xs.rm(path)
+        self.assertEqual(self.at_rest(), descriptors)
+        self.assertEqual(self.tapdisk.rings, {})
+
     def test_two_devices_one_disk(self):
         self.connect(1)
         self.connect(2)

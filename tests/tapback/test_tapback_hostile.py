@@ -211,7 +211,7 @@ REACTIONS = {'offer', 'connect', 'finish', 'disconnect', 'disconnect by force', 
 class Walk(Case):
     """Random writes; in between, what must always hold."""
 
-    restarts = True
+    restarts = faults = True
 
     def test_walk(self):
         seed = int(os.environ.get('SEED', random.randrange(1 << 32)))
@@ -225,12 +225,17 @@ class Walk(Case):
             self.step(rand, rand.choice((1, 2, 3)))
             if step % 20 == 19:
                 self.check('SEED=%d, step %d' % (seed, step))
+        for domid in 1, 2, 3:
+            self.xs.rm(backend(domid))
+            self.xs.rm(frontend(domid))
+        self.at_rest()
+        self.assertEqual(self.tapdisk.rings, {})
 
     def step(self, rand, domid):
         path = backend(domid)
         there = self.node(domid, 'state') is not None
         guest_there = self.xs.get(frontend(domid) + '/state') is not None
-        what = rand.randrange(14)
+        what = rand.randrange(18)
         if what == 0 and not there:
             self.add(domid)
         elif what == 1 and there:
@@ -256,6 +261,32 @@ class Walk(Case):
             # The next one asks for rings, not before the tapdisk has done what it was told last.
             self.tapdisk.wait(lambda: not self.tapdisk.clients)
             self.start_tapback()
+        elif what == 14:
+            self.xs.control('fail', 'eagain', str(rand.randrange(40)), str(rand.randrange(4)))
+        elif what > 14 and self.faults and rand.random() < 0.02:
+            (self.kill_tapdisk, self.move_disk, self.drop_connections)[what - 15]()
+
+    def kill_tapdisk(self):
+        self.tapdisk.die()
+        self.tapdisk.revive()
+
+    def move_disk(self):
+        """Out of the tapdisk, with its rings, or back again."""
+        with self.tapdisk.lock:
+            if self.tapdisk.disks:
+                self.tapdisk.rings.clear()
+                self.tapdisk.disks.clear()
+            else:
+                self.tapdisk.disks[3] = self.disk
+        self.tapdisk.event(3, 1)
+
+    def drop_connections(self):
+        """All of xenstored's but ours."""
+        self.xs.control('drop')
+        for domid, guest in self.guests.items():
+            guest.close()
+            self.guests[domid] = self.xenstored.guest(domid)
+            self.addCleanup(self.guests[domid].close)
 
     def check(self, where):
         """Until everything has settled: then rings and states agree."""
@@ -282,7 +313,7 @@ class Walk(Case):
                 if state in ('1', '6') and ring:
                     return 'domain %d has a ring in state %s' % (domid, state)
                 # A guest that comes back when the toolstack has withdrawn the disk has to wait.
-                ready = self.node(domid, 'hotplug-status') == 'connected'
+                ready = self.node(domid, 'hotplug-status') == 'connected' and self.tapdisk.disks
                 if state == '4' and not ring and ready:
                     return 'domain %d has no ring in state 4' % domid
                 if state == '1':
@@ -292,9 +323,10 @@ class Walk(Case):
 
 class LegacyWalk(Walk):
     """The same with a tapdisk that knows the legacy protocol only.  It lists no rings, so what a
-    device that went while no tapback was there has left is found by nobody."""
+    device that went while no tapback was there has left is found by nobody.  It tells nobody what
+    becomes of its rings, either."""
 
-    restarts = False
+    restarts = faults = False
 
     def setUp(self):
         super().setUp()
