@@ -204,6 +204,7 @@ class Manager(Case):
     def test_signals(self):
         self.start_tapback()
         self.connect(1)
+        self.barrier()
         self.tapback.send_signal(signal.SIGUSR1)
         self.barrier()
         self.assertRegex(self.log(), r'dump: domid 1 devid 51712 own 4 frontend [34] online 1 '
