@@ -135,11 +135,11 @@ tb_timer_set(struct tb_loop *loop, struct tb_timer *timer, uint64_t in_ms)
 
 	tb_timer_clear(loop, timer);
 	timer->at = tb_loop_now() + in_ms;
-	TAILQ_FOREACH_REVERSE(before, &loop->timers, timers, link)
-	if (before->at <= timer->at) {
-		TAILQ_INSERT_AFTER(&loop->timers, before, timer, link);
-		return;
-	}
+	TAILQ_FOREACH_REVERSE (before, &loop->timers, timers, link)
+		if (before->at <= timer->at) {
+			TAILQ_INSERT_AFTER(&loop->timers, before, timer, link);
+			return;
+		}
 	TAILQ_INSERT_HEAD(&loop->timers, timer, link);
 }
 

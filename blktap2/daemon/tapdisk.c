@@ -338,8 +338,8 @@ take_event(struct tapdisk *tapdisk, const struct frame *frame, const uint8_t *pa
 	while (frame_next(&reader, &attr) == 1)
 		if (attr.tag == TAPDISK_ATTR_EVENT_KIND)
 			frame_get_u32(&attr, &kind);
-	LIST_FOREACH(user, &tapdisk->users, link)
-	user->event(user->arg, frame->minor, kind);
+	LIST_FOREACH (user, &tapdisk->users, link)
+		user->event(user->arg, frame->minor, kind);
 }
 
 static void
@@ -352,9 +352,9 @@ take_answer(struct tapdisk *tapdisk, const struct frame *frame, const uint8_t *p
 	struct frame_attr attr;
 	int err = 0;
 
-	TAILQ_FOREACH(call, &tapdisk->sent, link)
-	if (call->id == frame->request_id)
-		break;
+	TAILQ_FOREACH (call, &tapdisk->sent, link)
+		if (call->id == frame->request_id)
+			break;
 	if (!call)
 		return; /* too late */
 	if (frame->flags & TAPDISK_FRAME_ERROR) {
@@ -662,9 +662,9 @@ tapdisk_join(struct tapdisks *all, pid_t pid, struct tapdisk_user *user)
 {
 	struct tapdisk *tapdisk;
 
-	LIST_FOREACH(tapdisk, &all->list, link)
-	if (tapdisk->pid == pid && !tapdisk->broken)
-		break;
+	LIST_FOREACH (tapdisk, &all->list, link)
+		if (tapdisk->pid == pid && !tapdisk->broken)
+			break;
 	if (!tapdisk)
 		tapdisk = tapdisk_new(all, pid);
 	if (!tapdisk)

@@ -65,9 +65,9 @@ devices_find(const struct tapback *tapback, uint32_t domid, uint32_t devid)
 	struct device *device = NULL;
 
 	if (domain)
-		LIST_FOREACH(device, &domain->devices, link)
-	if (device->devid == devid)
-		break;
+		LIST_FOREACH (device, &domain->devices, link)
+			if (device->devid == devid)
+				break;
 	return device;
 }
 
@@ -146,8 +146,8 @@ each(struct tapback *tapback, int64_t domid, void (*fn)(struct device *device))
 	for (i = 0; i <= DOMID_MAX; i++) {
 		if (!tapback->devices.domains[i] || (domid >= 0 && domid != i))
 			continue;
-		LIST_FOREACH(device, &tapback->devices.domains[i]->devices, link)
-		fn(device);
+		LIST_FOREACH (device, &tapback->devices.domains[i]->devices, link)
+			fn(device);
 	}
 }
 

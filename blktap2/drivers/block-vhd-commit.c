@@ -99,9 +99,9 @@ write_bitmaps(struct vd_state *vd, bool named)
 {
 	struct vd_block *block;
 
-	TAILQ_FOREACH(block, &vd->commit.blocks, commit_link)
-	if (block->writes && block->named == named)
-		write_bitmap(vd, block);
+	TAILQ_FOREACH (block, &vd->commit.blocks, commit_link)
+		if (block->writes && block->named == named)
+			write_bitmap(vd, block);
 }
 
 /* ---- the BAT ------------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ start_expose(struct vd_state *vd)
 
 	write_bitmaps(vd, true);
 	/* From now on, even if this commit fails. */
-	TAILQ_FOREACH(block, &vd->commit.blocks, commit_link)
-	block->named = true;
+	TAILQ_FOREACH (block, &vd->commit.blocks, commit_link)
+		block->named = true;
 	write_bat(vd);
 	if (vd->commit.writes_footers)
 		write_footers(vd);

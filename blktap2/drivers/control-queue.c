@@ -57,8 +57,7 @@ may_start_exclusive(const struct control_op *op)
 
 	if (is_forced_close(op))
 		return true;
-	TAILQ_FOREACH(other, &op->control->exclusive, queue_link)
-	{
+	TAILQ_FOREACH (other, &op->control->exclusive, queue_link) {
 		if (other == op)
 			earlier = false;
 		else if (other->minor != op->minor)
@@ -90,8 +89,7 @@ may_start_ring(const struct control_op *op)
 {
 	const struct control_op *other;
 
-	TAILQ_FOREACH(other, &op->control->rings, queue_link)
-	{
+	TAILQ_FOREACH (other, &op->control->rings, queue_link) {
 		if (other == op)
 			break;
 		if (other->ring.domid == op->ring.domid && other->ring.devid == op->ring.devid &&
@@ -137,9 +135,9 @@ next_of(const struct control_ops *ops, bool (*may_start)(const struct control_op
 {
 	struct control_op *op;
 
-	TAILQ_FOREACH(op, ops, queue_link)
-	if (!op->running && may_start(op))
-		return op;
+	TAILQ_FOREACH (op, ops, queue_link)
+		if (!op->running && may_start(op))
+			return op;
 	return NULL;
 }
 
@@ -170,9 +168,9 @@ holds_exclusive(const struct connection *connection)
 {
 	const struct control_op *op;
 
-	TAILQ_FOREACH(op, &connection->ops, link)
-	if (op->queued && op->row->class == CLASS_EXCLUSIVE)
-		return true;
+	TAILQ_FOREACH (op, &connection->ops, link)
+		if (op->queued && op->row->class == CLASS_EXCLUSIVE)
+			return true;
 	return false;
 }
 
@@ -184,16 +182,16 @@ is_crowded(const struct control_op *op)
 	const struct connection *connection;
 	unsigned waiting = 0, holders = 0;
 
-	TAILQ_FOREACH(other, &op->control->exclusive, queue_link)
-	if (other->minor == op->minor && !other->running)
-		waiting++;
+	TAILQ_FOREACH (other, &op->control->exclusive, queue_link)
+		if (other->minor == op->minor && !other->running)
+			waiting++;
 	if (waiting >= CONTROL_QUEUE)
 		return true;
 	if (holds_exclusive(op->connection))
 		return false;
-	TAILQ_FOREACH(connection, &op->control->connections, link)
-	if (holds_exclusive(connection))
-		holders++;
+	TAILQ_FOREACH (connection, &op->control->connections, link)
+		if (holds_exclusive(connection))
+			holders++;
 	return holders >= CONTROL_HOLDERS;
 }
 
@@ -283,9 +281,9 @@ control_queue_cancel(struct connection *connection, uint64_t id)
 {
 	struct control_op *op;
 
-	TAILQ_FOREACH(op, &connection->ops, link)
-	if (op->id == id && op->queued)
-		break;
+	TAILQ_FOREACH (op, &connection->ops, link)
+		if (op->id == id && op->queued)
+			break;
 	if (!op)
 		return -ENOENT;
 	if (!op->running)

@@ -45,8 +45,7 @@ try_to_leave(struct control_server *control)
 	bool owes = false;
 
 	close_door(control);
-	TAILQ_FOREACH(connection, &control->connections, link)
-	{
+	TAILQ_FOREACH (connection, &control->connections, link) {
 		if (!connection->dead)
 			connection_read(connection);
 		if (!connection->dead && (connection->out.length || connection->outstanding))
@@ -216,11 +215,11 @@ control_server_event(struct control_server *control, struct vbd *vbd, const char
 		leave(control);
 	if (!vbd || !number)
 		return;
-	TAILQ_FOREACH(connection, &control->connections, link)
-	if (!connection->dead && connection->subscribed &&
-	    (connection->subject == TAPDISK_FRAME_NO_MINOR ||
-	     connection->subject == (uint32_t)vbd_minor(vbd)))
-		control_frames_event(connection, vbd, number);
+	TAILQ_FOREACH (connection, &control->connections, link)
+		if (!connection->dead && connection->subscribed &&
+		    (connection->subject == TAPDISK_FRAME_NO_MINOR ||
+		     connection->subject == (uint32_t)vbd_minor(vbd)))
+			control_frames_event(connection, vbd, number);
 }
 
 /* ---- the server -------------------------------------------------------------------------------

@@ -183,9 +183,9 @@ xengnttab_unmap(xengnttab_handle *handle, void *at, uint32_t count)
 	struct mapping *mapping;
 	uint32_t i;
 
-	LIST_FOREACH(mapping, &handle->mappings, link)
-	if (mapping->at == at && mapping->count == count)
-		break;
+	LIST_FOREACH (mapping, &handle->mappings, link)
+		if (mapping->at == at && mapping->count == count)
+			break;
 	if (!mapping) {
 		errno = EINVAL;
 		return -1;

@@ -267,11 +267,11 @@ vbd_submit(struct vbd *vbd, struct vbd_request *req)
 		req->done(req, perform(vbd, req));
 		return;
 	}
-	TAILQ_FOREACH(other, &vbd->held, link)
-	if (is_modification(req) && is_modification(other) &&
-	    req->sector < other->sector + other->sectors &&
-	    other->sector < req->sector + req->sectors)
-		vbd->overlaps++;
+	TAILQ_FOREACH (other, &vbd->held, link)
+		if (is_modification(req) && is_modification(other) &&
+		    req->sector < other->sector + other->sectors &&
+		    other->sector < req->sector + req->sectors)
+			vbd->overlaps++;
 	TAILQ_INSERT_TAIL(&vbd->held, req, link);
 	vbd->in_flight++;
 	if (vbd->delay_ms && !loop_timer_is_set(&vbd->timer))

@@ -133,9 +133,9 @@ tapdisk_server_find(struct tapdisk_server *server, int minor)
 {
 	struct vbd *vbd;
 
-	TAILQ_FOREACH(vbd, &server->vbds, link)
-	if (vbd->minor == minor)
-		return vbd;
+	TAILQ_FOREACH (vbd, &server->vbds, link)
+		if (vbd->minor == minor)
+			return vbd;
 	return NULL;
 }
 
@@ -169,9 +169,9 @@ td_event(td_driver_t *driver, const char *kind)
 	struct tapdisk_server *server = driver->core->server;
 	struct vbd *vbd;
 
-	TAILQ_FOREACH(vbd, &server->vbds, link)
-	if (uses(vbd, driver))
-		tapdisk_server_event(server, vbd, kind);
+	TAILQ_FOREACH (vbd, &server->vbds, link)
+		if (uses(vbd, driver))
+			tapdisk_server_event(server, vbd, kind);
 }
 
 /* ---- the process ------------------------------------------------------------------------------

@@ -140,8 +140,7 @@ rings_stats(const struct vbd *vbd, struct json_object **first)
 	bool connected;
 
 	*first = NULL;
-	TAILQ_FOREACH(source, &vbd->sources, link)
-	{
+	TAILQ_FOREACH (source, &vbd->sources, link) {
 		if (!source->ops->ring_stats)
 			continue;
 		ring = source->ops->ring_stats(source, &connected);
@@ -184,9 +183,9 @@ vbd_stats(struct vbd *vbd)
 	add_number(object, "retries", vbd->counters.retries);
 	add_number(object, "errors", counters->errors);
 	add_number(object, "timeouts", vbd->counters.timeouts);
-	TAILQ_FOREACH(source, &vbd->sources, link)
-	if (source->ops->stats)
-		source->ops->stats(source, object);
+	TAILQ_FOREACH (source, &vbd->sources, link)
+		if (source->ops->stats)
+			source->ops->stats(source, object);
 	add_number(object, "pid", (uint64_t)getpid());
 	add_number(object, "minor", (uint64_t)vbd->minor);
 	return object;

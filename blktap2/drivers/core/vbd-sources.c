@@ -33,9 +33,9 @@ vbd_sources_are_busy(const struct vbd *vbd)
 {
 	struct vbd_source *source;
 
-	TAILQ_FOREACH(source, &vbd->sources, link)
-	if (source->ops->is_busy && source->ops->is_busy(source))
-		return true;
+	TAILQ_FOREACH (source, &vbd->sources, link)
+		if (source->ops->is_busy && source->ops->is_busy(source))
+			return true;
 	return false;
 }
 

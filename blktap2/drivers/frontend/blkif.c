@@ -58,8 +58,7 @@ ask_again(void *arg)
 	struct blkif_device *device;
 	unsigned i;
 
-	TAILQ_FOREACH(device, &blkif->devices, link)
-	{
+	TAILQ_FOREACH (device, &blkif->devices, link) {
 		for (i = 0; i < device->config.queue_count; i++) {
 			if (STAILQ_EMPTY(&device->queues[i].hungry))
 				continue;
@@ -82,9 +81,9 @@ tell(void *arg)
 	struct blkif *blkif = arg;
 	const struct blkif_device *device;
 
-	TAILQ_FOREACH(device, &blkif->devices, link)
-	if (device->state == BLKIF_CONNECTED)
-		blkif_pages_tell(device->pages, device);
+	TAILQ_FOREACH (device, &blkif->devices, link)
+		if (device->state == BLKIF_CONNECTED)
+			blkif_pages_tell(device->pages, device);
 	if (!TAILQ_EMPTY(&blkif->devices))
 		blkif_tell_later(blkif);
 }
@@ -97,10 +96,10 @@ find(struct blkif *blkif, uint32_t domid, uint32_t devid, bool dying)
 {
 	struct blkif_device *device;
 
-	TAILQ_FOREACH(device, &blkif->devices, link)
-	if (device->config.domid == domid && device->config.devid == devid &&
-	    (device->state == BLKIF_DYING) == dying && !device->severed)
-		return device;
+	TAILQ_FOREACH (device, &blkif->devices, link)
+		if (device->config.domid == domid && device->config.devid == devid &&
+		    (device->state == BLKIF_DYING) == dying && !device->severed)
+			return device;
 	return NULL;
 }
 
@@ -160,8 +159,7 @@ blkif_poll(struct blkif *blkif)
 
 	if (!blkif)
 		return;
-	TAILQ_FOREACH(device, &blkif->devices, link)
-	{
+	TAILQ_FOREACH (device, &blkif->devices, link) {
 		for (i = 0; i < device->config.queue_count; i++)
 			blkif_touch(&device->queues[i]);
 	}
@@ -174,9 +172,9 @@ blkif_list(struct blkif *blkif, const struct vbd *vbd,
 {
 	const struct blkif_device *device;
 
-	TAILQ_FOREACH(device, &blkif->devices, link)
-	if (device->vbd == vbd)
-		each(arg, &device->config, device->state);
+	TAILQ_FOREACH (device, &blkif->devices, link)
+		if (device->vbd == vbd)
+			each(arg, &device->config, device->state);
 }
 
 /* ---- life -------------------------------------------------------------------------------------

@@ -61,9 +61,9 @@ find(struct kernel_devices *devices, const struct vbd *vbd)
 {
 	struct kernel_device *device;
 
-	TAILQ_FOREACH(device, &devices->list, link)
-	if (device->vbd == vbd)
-		break;
+	TAILQ_FOREACH (device, &devices->list, link)
+		if (device->vbd == vbd)
+			break;
 	return device;
 }
 
@@ -113,9 +113,9 @@ tell_all_gone(struct kernel_devices *devices)
 	void (*all_gone)(void *arg) = devices->all_gone;
 	struct kernel_device *device;
 
-	TAILQ_FOREACH(device, &devices->list, link)
-	if (device->stage != KERNEL_DEVICE_GONE)
-		return;
+	TAILQ_FOREACH (device, &devices->list, link)
+		if (device->stage != KERNEL_DEVICE_GONE)
+			return;
 	devices->all_gone = NULL;
 	if (all_gone)
 		all_gone(devices->all_gone_arg);

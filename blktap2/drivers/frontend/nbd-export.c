@@ -132,8 +132,8 @@ mask(struct vbd_source *source, bool masked)
 
 	export->masked = masked;
 	if (!masked)
-		TAILQ_FOREACH(conn, &export->conns, link)
-	nbd_input_resume(conn);
+		TAILQ_FOREACH (conn, &export->conns, link)
+			nbd_input_resume(conn);
 }
 
 static void

@@ -21,8 +21,7 @@ gather(const struct nbd_conn *conn, struct iovec *iov, size_t *size)
 	int count = 0;
 
 	*size = 0;
-	STAILQ_FOREACH(slot, &conn->out, link)
-	{
+	STAILQ_FOREACH (slot, &conn->out, link) {
 		if (skip < slot->head_size) {
 			iov[count].iov_base = slot->head + skip;
 			iov[count].iov_len = slot->head_size - skip;

@@ -26,8 +26,8 @@ nbd_ranges_enter(struct nbd_ranges *ranges, struct nbd_range *range)
 
 	range->blockers = 0;
 	if (range->unaligned || ranges->unaligned)
-		TAILQ_FOREACH(other, &ranges->entered, link)
-	range->blockers += in_the_way(other, range);
+		TAILQ_FOREACH (other, &ranges->entered, link)
+			range->blockers += in_the_way(other, range);
 	TAILQ_INSERT_TAIL(&ranges->entered, range, link);
 	ranges->unaligned += range->unaligned;
 	ranges->waiting += range->blockers > 0;

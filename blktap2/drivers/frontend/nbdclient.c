@@ -56,9 +56,9 @@ find(struct nbdclient *client, const char *name)
 {
 	struct stored *stored;
 
-	TAILQ_FOREACH(stored, &client->stored, link)
-	if (strcmp(stored->name, name) == 0)
-		return stored;
+	TAILQ_FOREACH (stored, &client->stored, link)
+		if (strcmp(stored->name, name) == 0)
+			return stored;
 	return NULL;
 }
 
