@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/checked.h"
+#include "common/number.h"
 
 #include "bench/load-options.h"
 
@@ -60,23 +61,11 @@ usage(FILE *out)
 }
 
 static bool
-parse_number(const char *text, uint64_t max, uint64_t *value)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return !errno && !*end && *value <= max;
-}
-
-static bool
 parse_unsigned(const char *text, unsigned max, unsigned *value)
 {
 	uint64_t number;
 
-	if (!parse_number(text, max, &number))
+	if (!number_parse(text, max, &number))
 		return false;
 	*value = (unsigned)number;
 	return true;
@@ -98,7 +87,7 @@ parse_block(const char *text, uint32_t *bytes)
 		unit = 1024 * 1024;
 	if (unit > 1)
 		digits[length - 1] = '\0';
-	if (!parse_number(digits, UINT32_MAX, &number) || checked_mul(number, unit, &product) ||
+	if (!number_parse(digits, UINT32_MAX, &number) || checked_mul(number, unit, &product) ||
 	    product > LOAD_BLOCK_MAX)
 		return false;
 	*bytes = (uint32_t)product;
@@ -167,11 +156,11 @@ take(struct load_options *options, int option, const char **op)
 		return parse_seconds(optarg, &options->stop.ns);
 	case OPT_REQUESTS:
 		options->stop.ns = 0;
-		return parse_number(optarg, UINT64_MAX, &options->stop.requests);
+		return number_parse(optarg, UINT64_MAX, &options->stop.requests);
 	case OPT_WARM_UP:
 		return parse_seconds(optarg, &options->warm_up.ns);
 	case OPT_SEED:
-		return parse_number(optarg, UINT64_MAX, &spec->seed);
+		return number_parse(optarg, UINT64_MAX, &spec->seed);
 	case OPT_EXPORT:
 		options->export_name = optarg;
 		return true;

@@ -22,6 +22,7 @@
 #include "cbt/lib/cbt.h"
 #include "common/cleanup.h"
 #include "common/io.h"
+#include "common/number.h"
 #include "common/program.h"
 
 #define CHUNK 65536 /* bytes of a bitmap handled at a time */
@@ -96,17 +97,7 @@ wrong(const char *name, const char *why)
 static int
 parse_size(const char *text, uint64_t *size)
 {
-	unsigned long long value;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || *end || !value || value > CBT_SIZE_MAX)
-		return -EINVAL;
-	*size = value;
-	return 0;
+	return number_parse(text, CBT_SIZE_MAX, size) && *size ? 0 : -EINVAL;
 }
 
 static int

@@ -11,6 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/conf.h"
+#include "common/number.h"
 
 #define CONF_FILE SYSCONFDIR "/blktap/blktap.conf"
 
@@ -57,15 +58,12 @@ int
 conf_number(const char *key, uint32_t most, uint32_t *number)
 {
 	AUTO_FREE char *text = NULL;
-	unsigned long value;
+	uint64_t value;
 	int err = conf_value(key, &text);
-	char *end;
 
 	if (err)
 		return err;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || *text < '0' || *text > '9' || value > most)
+	if (!number_parse(text, most, &value))
 		return -EINVAL;
 	*number = (uint32_t)value;
 	return 0;

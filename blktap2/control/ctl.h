@@ -101,7 +101,7 @@ void ctl_rows_free(struct ctl_rows *rows);
  */
 int ctl_numbers(const char *dir, const char *prefix, int **numbers, size_t *count);
 
-/* A strictly decimal number of 0..limit, the whole of text. */
+/* A number of 0..limit in its only spelling: no zero before others. */
 bool ctl_parse_number(const char *text, unsigned long limit, unsigned long *number);
 
 #endif

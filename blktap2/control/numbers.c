@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "control/ctl.h"
 
 #define MAX_NUMBER (1u << 30)
@@ -14,18 +15,11 @@
 bool
 ctl_parse_number(const char *text, unsigned long limit, unsigned long *number)
 {
-	unsigned long value = 0;
+	uint64_t value;
 
-	if (!*text || (text[0] == '0' && text[1]))
+	if ((text[0] == '0' && text[1]) || !number_parse(text, limit, &value))
 		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		value = value * 10 + (unsigned long)(*text - '0');
-		if (value > limit)
-			return false;
-	}
-	*number = value;
+	*number = (unsigned long)value;
 	return true;
 }
 

@@ -5,12 +5,12 @@
  */
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <tapdisk.h>
 
 #include "common/checked.h"
+#include "common/number.h"
 
 /* 2^10 for K and so on; 0 for no unit. */
 static int
@@ -29,16 +29,14 @@ unit_shift(const char *unit)
 static int
 parse_size(const char *text, uint64_t *bytes)
 {
-	unsigned long long number;
-	char *end;
+	const char *unit;
+	uint64_t number;
 	int shift;
 
-	if (*text < '0' || *text > '9')
+	if (!number_take(text, UINT64_MAX, &unit, &number))
 		return -EINVAL;
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	shift = unit_shift(end);
-	if (errno || shift < 0 || checked_mul(number, 1ull << shift, bytes))
+	shift = unit_shift(unit);
+	if (shift < 0 || checked_mul(number, 1ull << shift, bytes))
 		return -EINVAL;
 	return *bytes >= DEFAULT_SECTOR_SIZE && *bytes <= INT64_MAX ? 0 : -EINVAL;
 }

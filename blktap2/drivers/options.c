@@ -8,9 +8,9 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/cleanup.h"
+#include "common/number.h"
 #include "drivers/core/server.h"
 #include "drivers/options.h"
 #include "drivers/tapdisk-disktype.h"
@@ -50,14 +50,9 @@ usage(FILE *out)
 static bool
 parse_seconds(const char *text, unsigned *seconds)
 {
-	char *end;
-	unsigned long value;
+	uint64_t value;
 
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || value > INT_MAX / 1000)
+	if (!number_parse(text, INT_MAX / 1000, &value))
 		return false;
 	*seconds = (unsigned)value;
 	return true;

@@ -8,12 +8,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <tapdisk.h>
 
+#include "common/number.h"
 #include "drivers/chain-reader.h"
 
 struct range {
@@ -36,20 +36,6 @@ bad_argument(const char *what)
 {
 	fprintf(stderr, "tapdisk-stream: %s\n", what);
 	return usage(EINVAL);
-}
-
-static bool
-parse_sectors(const char *text, uint64_t *sectors)
-{
-	unsigned long long value;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	*sectors = value;
-	return !errno && !*end;
 }
 
 static int
@@ -115,7 +101,8 @@ main(int argc, char **argv)
 			name = optarg;
 		else if (option == '?')
 			return bad_argument("unknown option, or one without its argument");
-		else if (!parse_sectors(optarg, option == 'c' ? &range.count : &range.skip))
+		else if (!number_parse(optarg, UINT64_MAX,
+				       option == 'c' ? &range.count : &range.skip))
 			return bad_argument("not a number of sectors");
 	}
 	if (!name || optind != argc)

@@ -20,8 +20,8 @@
 
 #include <vhd/commands.h>
 
-#include "common/checked.h"
 #include "common/cleanup.h"
+#include "common/number.h"
 #include "common/program.h"
 
 #define NO_COMMAND 255 /* exit status */
@@ -173,15 +173,12 @@ vhd_set(const struct given *given)
 static bool
 parse_megabytes(const char *text, uint64_t *bytes)
 {
-	unsigned long long megabytes;
-	char *end;
+	uint64_t megabytes;
 
-	if (*text < '0' || *text > '9')
+	if (!number_parse(text, INT64_MAX >> 20, &megabytes) || !megabytes)
 		return false;
-	errno = 0;
-	megabytes = strtoull(text, &end, 10);
-	return !errno && !*end && !checked_mul(megabytes, 1u << 20, bytes) && *bytes &&
-	       *bytes <= INT64_MAX;
+	*bytes = megabytes << 20;
+	return true;
 }
 
 /* A file of zeroes that has its room; nothing is left of one that has not. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "lvm/lvm-parse.h"
 
 #define WORDS_MAX 8
@@ -65,28 +66,9 @@ split(char *line, char *words[WORDS_MAX])
 }
 
 static int
-parse_number(const char *text, const char **end, uint64_t *value)
-{
-	unsigned long long number;
-	char *stop;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	number = strtoull(text, &stop, 10);
-	if (errno)
-		return -EINVAL;
-	*end = stop;
-	*value = number;
-	return 0;
-}
-
-static int
 whole_number(const char *text, uint64_t *value)
 {
-	const char *end;
-
-	return parse_number(text, &end, value) || *end ? -EINVAL : 0;
+	return number_parse(text, UINT64_MAX, value) ? 0 : -EINVAL;
 }
 
 static int
@@ -168,7 +150,7 @@ parse_device(const char *text, struct lv_segment *segment)
 	const char *end;
 
 	if (!paren || paren == text || strchr(text, ',') ||
-	    parse_number(paren + 1, &end, &segment->pe_start) || strcmp(end, ")") != 0)
+	    !number_take(paren + 1, UINT64_MAX, &end, &segment->pe_start) || strcmp(end, ")") != 0)
 		return -EINVAL;
 	segment->device = strndup(text, (size_t)(paren - text));
 	return segment->device ? 0 : -ENOMEM;

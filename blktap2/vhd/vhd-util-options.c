@@ -6,11 +6,11 @@
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <vhd/commands.h>
 
+#include "common/number.h"
 #include "common/program.h"
 #include "vhd/vhd-util.h"
 
@@ -64,24 +64,6 @@ options_wrong(const struct command *command)
 	return -EINVAL;
 }
 
-bool
-parse_number(const char *text, uint64_t limit, uint64_t *number)
-{
-	uint64_t value = 0;
-
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || __builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
-			return false;
-	}
-	if (value > limit)
-		return false;
-	*number = value;
-	return true;
-}
-
 /* The tables that getopt wants. */
 struct tables {
 	char letters[2 * MAX_ROWS + 2];
@@ -132,7 +114,7 @@ store(const struct option_row *row, struct option_value *value)
 	case OPTION_FLAG:
 		return true;
 	case OPTION_NUMBER:
-		return parse_number(optarg, row->limit, &value->number);
+		return number_parse(optarg, row->limit, &value->number);
 	default:
 		return *optarg != '\0';
 	}

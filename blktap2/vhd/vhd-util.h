@@ -93,9 +93,6 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 /* Say on stderr how the command is used; -EINVAL. */
 int options_wrong(const struct command *command);
 
-/* A strict decimal number of at most limit. */
-bool parse_number(const char *text, uint64_t limit, uint64_t *number);
-
 /* Parse, run with signals held back, and make sure of what was printed: 0 or -errno. */
 int command_run(const struct command *command, int argc, char **argv);
 
