@@ -136,6 +136,17 @@ frame_pad_to(struct frame_writer *writer, size_t total)
 	put_le32(raw + 4, (uint32_t)(gap - TAPDISK_ATTR_HEADER));
 }
 
+void
+frame_put_hello(struct frame_writer *writer, const char *name)
+{
+	frame_put_u32(writer, TAPDISK_ATTR_VERSION_MIN, TAPDISK_FRAME_VERSION);
+	frame_put_u32(writer, TAPDISK_ATTR_VERSION_MAX, TAPDISK_FRAME_VERSION);
+	frame_put_text(writer, TAPDISK_ATTR_NAME, name);
+	frame_put_u64(writer, TAPDISK_ATTR_FEATURES, 0);
+	/* Who knows legacy messages only takes it for a whole one, and says that it is none. */
+	frame_pad_to(writer, TAPDISK_MESSAGE_SIZE);
+}
+
 int
 frame_end(struct frame_writer *writer, size_t limit)
 {

@@ -47,6 +47,10 @@ void frame_put_text(struct frame_writer *writer, unsigned tag, const char *text)
 /* Pad with a PAD attribute until the whole frame has total bytes (a multiple of 8 away). */
 void frame_pad_to(struct frame_writer *writer, size_t total);
 
+/* What HELLO says for name, a client: a legacy tapdisk will answer that it knows no such message.
+ */
+void frame_put_hello(struct frame_writer *writer, const char *name);
+
 /* Fill in the length.  Returns 0, or -ENOMEM, -EMSGSIZE beyond limit bytes of attributes. */
 int frame_end(struct frame_writer *writer, size_t limit);
 void frame_writer_free(struct frame_writer *writer);

@@ -10,9 +10,6 @@
 #include "common/cleanup.h"
 #include "control/session.h"
 
-#define HELLO_BYTES                                                                                \
-	544 /* a legacy tapdisk takes it for one whole message, and says that it is none */
-
 void
 session_begin(struct session *session, struct frame_writer *writer, unsigned type, int minor)
 {
@@ -127,11 +124,7 @@ greet(struct session *session)
 	int err;
 
 	session_begin(session, &writer, TAPDISK_FRAME_HELLO, -1);
-	frame_put_u32(&writer, TAPDISK_ATTR_VERSION_MIN, TAPDISK_FRAME_VERSION);
-	frame_put_u32(&writer, TAPDISK_ATTR_VERSION_MAX, TAPDISK_FRAME_VERSION);
-	frame_put_text(&writer, TAPDISK_ATTR_NAME, "libblktapctl");
-	frame_put_u64(&writer, TAPDISK_ATTR_FEATURES, 0);
-	frame_pad_to(&writer, HELLO_BYTES);
+	frame_put_hello(&writer, "libblktapctl");
 	err = session_send(session, &writer, &deadline);
 	if (!err)
 		err = session_receive(session, &reply, &deadline);

@@ -15,7 +15,6 @@
 #include "daemon/legacy.h"
 #include "daemon/tapdisk.h"
 
-#define HELLO_BYTES 544 /* older tapdisks take it for one message, and say that it is none */
 #define GREET_MS 2000
 #define CONNECT_AGAIN_MS 50       /* a full backlog cannot be waited for */
 #define TICK_MS 500               /* how exactly deadlines are kept */
@@ -556,11 +555,7 @@ greet(struct tapdisk *tapdisk)
 	int err;
 
 	tapdisk_begin(tapdisk, &writer, TAPDISK_FRAME_HELLO, TAPDISK_FRAME_NO_MINOR);
-	frame_put_u32(&writer, TAPDISK_ATTR_VERSION_MIN, TAPDISK_FRAME_VERSION);
-	frame_put_u32(&writer, TAPDISK_ATTR_VERSION_MAX, TAPDISK_FRAME_VERSION);
-	frame_put_text(&writer, TAPDISK_ATTR_NAME, "tapback");
-	frame_put_u64(&writer, TAPDISK_ATTR_FEATURES, 0);
-	frame_pad_to(&writer, HELLO_BYTES);
+	frame_put_hello(&writer, "tapback");
 	err = frame_end(&writer, TAPDISK_FRAME_MAX_REQUEST);
 	if (!err)
 		err = queue_bytes(tapdisk, writer.at, writer.length);
