@@ -6,7 +6,7 @@
  *	STOP_DEV - (every tag is given back: close the device) - DEL_DEV
  *
  * Control commands wait in the kernel for the disk to be read and written, so none of them is
- *waited for here, unless the device is abandoned.
+ * waited for here, unless the device is abandoned.
  */
 #include <errno.h>
 #include <fcntl.h>

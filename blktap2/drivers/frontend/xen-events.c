@@ -10,6 +10,7 @@
 
 #include "drivers/core/loop.h"
 #include "drivers/frontend/xen-events.h"
+#include "drivers/frontend/xen-quiet.h"
 
 #define EVENTS_PER_TURN 64
 #define PORTS_MAX (1u << 20) /* no port of any interface of Xen is larger */
@@ -20,24 +21,12 @@ struct binding {
 };
 
 struct xen_events {
-	xentoollog_logger quiet; /* what the library has to say, we say */
+	xentoollog_logger quiet;
 	xenevtchn_handle *handle;
 	struct loop_watch *watch;
 	struct binding *ports; /* by their numbers, which the kernel keeps small */
 	uint32_t room;
 };
-
-static void
-say_nothing(xentoollog_logger *logger, xentoollog_level level, int number, const char *context,
-	    const char *format, va_list args)
-{
-	(void)logger;
-	(void)level;
-	(void)number;
-	(void)context;
-	(void)format;
-	(void)args;
-}
 
 static void
 on_events(void *arg, unsigned ready)
@@ -77,7 +66,7 @@ xen_events_new(struct xen_events **out, struct loop *loop)
 	if (!events)
 		return -ENOMEM;
 	errno = 0;
-	events->quiet = (xentoollog_logger){ .vmessage = say_nothing };
+	events->quiet = xen_quiet();
 	events->handle = xenevtchn_open(&events->quiet, 0);
 	if (!events->handle) {
 		err = errno ? -errno : -ENODEV;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "drivers/frontend/xen-grants.h"
+#include "drivers/frontend/xen-quiet.h"
 
 /* What a copy is to end with, as the hypervisor counts it, and how it says what is foreign. */
 #define COPY_OKAY 0
@@ -12,22 +13,10 @@
 #define SOURCE_IS_FOREIGN 1
 #define DEST_IS_FOREIGN 2
 
-static void
-say_nothing(xentoollog_logger *logger, xentoollog_level level, int number, const char *context,
-	    const char *format, va_list args)
-{
-	(void)logger;
-	(void)level;
-	(void)number;
-	(void)context;
-	(void)format;
-	(void)args;
-}
-
 int
 xen_grants_open(struct xen_grants *grants)
 {
-	grants->quiet = (xentoollog_logger){ .vmessage = say_nothing };
+	grants->quiet = xen_quiet();
 	grants->cannot_copy = false;
 	errno = 0;
 	grants->handle = xengnttab_open(&grants->quiet, 0);

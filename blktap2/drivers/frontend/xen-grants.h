@@ -12,7 +12,7 @@
 #include <xentoollog.h>
 
 struct xen_grants {
-	xentoollog_logger quiet; /* what the library has to say, we say */
+	xentoollog_logger quiet;
 	xengnttab_handle *handle;
 	bool cannot_copy; /* the kernel is too old */
 };
