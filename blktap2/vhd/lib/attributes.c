@@ -142,18 +142,14 @@ vhd_get_keyhash(vhd_context_t *ctx, struct vhd_keyhash *keyhash)
 static int
 check_empty(vhd_context_t *ctx)
 {
-	uint32_t i;
 	int err;
 
 	if (!vhd_image_is_dynamic(&ctx->priv->image))
 		return 0;
 	err = vhd_need_bat(ctx);
-	if (err)
-		return err;
-	for (i = 0; i < ctx->bat.entries; i++)
-		if (ctx->bat.bat[i] != VHD_BLOCK_UNUSED)
-			return vhd_fail(ctx, -EBUSY, "there are blocks already");
-	return 0;
+	if (!err && !vhd_bat_is_empty(&ctx->bat))
+		err = vhd_fail(ctx, -EBUSY, "there are blocks already");
+	return err;
 }
 
 int

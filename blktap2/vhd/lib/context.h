@@ -117,6 +117,9 @@ int vhd_context_at(vhd_context_t *ctx, enum vhd_point point);
 int vhd_need_bat(vhd_context_t *ctx);
 int vhd_need_batmap(vhd_context_t *ctx);
 
+/* No block has been allocated, as far as the BAT says. */
+bool vhd_bat_is_empty(const vhd_bat_t *bat);
+
 /* Sector number n of the BAT; the entries must be those of the image. */
 int vhd_bat_write_sector(vhd_context_t *ctx, const vhd_bat_t *bat, uint32_t sector);
 

@@ -49,6 +49,14 @@ read_at(vhd_context_t *vhd, void *buf, size_t bytes, uint64_t at)
 	return err ? vhd_fail(vhd, err, "file: cannot be read: %s", strerror(-err)) : 0;
 }
 
+static void
+adopt_size(vhd_context_t *vhd, uint64_t bytes)
+{
+	vhd->footer.current_size = bytes;
+	vhd->footer.geometry = vhd_chs(bytes);
+	vhd->priv->image.sectors = bytes >> VHD_SECTOR_SHIFT;
+}
+
 /* ---- what moves where ---------------------------------------------------------------------------
  */
 
@@ -295,7 +303,7 @@ write_tables(struct growth *growth)
 
 /* What the context knows is what the file holds now. */
 static void
-adopt(struct growth *growth)
+adopt_tables(struct growth *growth)
 {
 	vhd_context_t *vhd = growth->vhd;
 	struct vhd_image *image = &vhd->priv->image;
@@ -304,7 +312,6 @@ adopt(struct growth *growth)
 	image->layout = growth->layout;
 	image->layout.blocks_end = blocks_end;
 	image->header = growth->header;
-	image->sectors = growth->what->bytes >> VHD_SECTOR_SHIFT;
 	vhd->header = growth->header;
 	free(vhd->bat.bat);
 	vhd->bat.bat = STEAL(growth->bat);
@@ -319,7 +326,6 @@ adopt(struct growth *growth)
 static int
 grow_tables(struct growth *growth)
 {
-	const struct vhd_resize *what = growth->what;
 	vhd_context_t *vhd = growth->vhd;
 	int err = 0;
 
@@ -340,9 +346,8 @@ grow_tables(struct growth *growth)
 		err = vhd_context_at(vhd, VHD_POINT_RESIZE_METADATA_MOVED);
 	if (err)
 		return err;
-	adopt(growth);
-	vhd->footer.current_size = what->bytes;
-	vhd->footer.geometry = vhd_chs(what->bytes);
+	adopt_tables(growth);
+	adopt_size(vhd, growth->what->bytes);
 	return 0;
 }
 
@@ -396,9 +401,7 @@ resize_fixed(vhd_journal_t *journal, const struct vhd_resize *what)
 		err = vhd_context_at(vhd, VHD_POINT_RESIZE_METADATA_MOVED);
 	if (err)
 		return err;
-	vhd->footer.current_size = what->bytes;
-	vhd->footer.geometry = vhd_chs(what->bytes);
-	vhd->priv->image.sectors = what->bytes >> VHD_SECTOR_SHIFT;
+	adopt_size(vhd, what->bytes);
 	vhd->priv->image.footer_at = what->bytes;
 	return 0;
 }

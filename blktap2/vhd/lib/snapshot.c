@@ -27,20 +27,15 @@ struct link {
 static int
 is_empty(vhd_context_t *ctx, bool *empty)
 {
-	uint32_t block;
 	int err;
 
 	*empty = false;
 	if (!vhd_image_is_dynamic(&ctx->priv->image))
 		return 0;
 	err = vhd_need_bat(ctx);
-	if (err)
-		return err;
-	for (block = 0; block < ctx->bat.entries; block++)
-		if (ctx->bat.bat[block] != VHD_BLOCK_UNUSED)
-			return 0;
-	*empty = true;
-	return 0;
+	if (!err)
+		*empty = vhd_bat_is_empty(&ctx->bat);
+	return err;
 }
 
 /* Nobody could open a child of the longest chain. */

@@ -296,6 +296,17 @@ vhd_need_bat(vhd_context_t *ctx)
 	return ctx->bat.bat ? 0 : vhd_get_bat(ctx);
 }
 
+bool
+vhd_bat_is_empty(const vhd_bat_t *bat)
+{
+	uint32_t block;
+
+	for (block = 0; block < bat->entries; block++)
+		if (bat->bat[block] != VHD_BLOCK_UNUSED)
+			return false;
+	return true;
+}
+
 /* Entries that wait to be written are not forgotten. */
 void
 vhd_put_bat(vhd_context_t *ctx)
