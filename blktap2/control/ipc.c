@@ -73,7 +73,7 @@ deadline_left(const struct deadline *deadline)
 }
 
 int
-wait_for(int fd, short events, const struct deadline *deadline)
+ipc_wait(int fd, short events, const struct deadline *deadline)
 {
 	struct pollfd fds[2] = { { .fd = fd, .events = events },
 				 { .fd = deadline->cancel_fd, .events = POLLIN } };
@@ -114,7 +114,7 @@ ipc_connect(const char *path, const struct deadline *deadline, int *out)
 		if (deadline->at && !deadline_left(deadline))
 			return -ETIMEDOUT;
 		moment.at = now_ms() + 10;
-		err = wait_for(-1, 0, &moment);
+		err = ipc_wait(-1, 0, &moment);
 		if (err != -ETIMEDOUT)
 			return err;
 	}
@@ -138,7 +138,7 @@ ipc_send(int fd, const void *data, size_t length, const struct deadline *deadlin
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return errno == EPIPE ? -EIO : -errno;
-		err = wait_for(fd, POLLOUT, deadline);
+		err = ipc_wait(fd, POLLOUT, deadline);
 		if (err)
 			return err;
 	}
@@ -163,7 +163,7 @@ ipc_receive(int fd, void *data, size_t length, const struct deadline *deadline)
 			return -EIO;
 		if (errno != EAGAIN && errno != EINTR)
 			return errno == ECONNRESET ? -EIO : -errno;
-		err = wait_for(fd, POLLIN, deadline);
+		err = ipc_wait(fd, POLLIN, deadline);
 		if (err)
 			return err;
 	}

@@ -49,7 +49,7 @@ struct deadline deadline_in(const struct ctl *ctl, int default_ms);
 int deadline_left(const struct deadline *deadline);
 
 /* Wait for fd: 0, -ETIMEDOUT, -ECANCELED, or -errno.  events as for poll(2). */
-int wait_for(int fd, short events, const struct deadline *deadline);
+int ipc_wait(int fd, short events, const struct deadline *deadline);
 
 int ipc_connect(const char *path, const struct deadline *deadline, int *fd);
 

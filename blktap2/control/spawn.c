@@ -79,7 +79,7 @@ read_line(int fd, char *line, size_t size, const struct deadline *deadline)
 	int err;
 
 	while (length + 1 < size) {
-		err = wait_for(fd, POLLIN, deadline);
+		err = ipc_wait(fd, POLLIN, deadline);
 		if (err)
 			return err;
 		got = read(fd, line + length, 1);
@@ -116,7 +116,7 @@ await_end(pid_t launcher, const struct deadline *deadline)
 {
 	AUTO_CLOSE int fd = (int)syscall(SYS_pidfd_open, launcher, 0);
 
-	return fd < 0 ? 0 : wait_for(fd, POLLIN, deadline);
+	return fd < 0 ? 0 : ipc_wait(fd, POLLIN, deadline);
 }
 
 /* The launcher's exit status, or 128 + signal.  It is killed when it does not end by itself. */

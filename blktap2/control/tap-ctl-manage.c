@@ -382,7 +382,7 @@ is_cancelled(const struct ctl *ctl)
 {
 	const struct deadline at_once = { .at = 1, .cancel_fd = ctl->cancel_fd };
 
-	return wait_for(-1, 0, &at_once) == -ECANCELED;
+	return ipc_wait(-1, 0, &at_once) == -ECANCELED;
 }
 
 /* Go on with params.  A signal waits: half of an answer would leave us not knowing. */

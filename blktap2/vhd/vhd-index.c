@@ -89,7 +89,7 @@ show_index(vhdi_context_t *index)
 	uint32_t id;
 
 	printf("index: ");
-	put_name(stdout, index->name);
+	vhd_util_put_name(stdout, index->name);
 	printf("\nblocks: %" PRIu64 "\nfiles: %u\n",
 	       (index->priv->end - VHDI_FIRST_BLOCK) / VHDI_BLOCK_SECTORS, index->files);
 	for (id = 1; id <= index->files; id++) {
@@ -97,7 +97,7 @@ show_index(vhdi_context_t *index)
 			continue;
 		vhd_uuid_to_string(&file->uuid, uuid, sizeof(uuid));
 		printf("file %u: %s ", id, file->is_raw ? "raw" : uuid);
-		put_name(stdout, file->path);
+		vhd_util_put_name(stdout, file->path);
 		putchar('\n');
 	}
 	return 0;
@@ -115,7 +115,7 @@ show_image(vhdi_context_t *index, const vhdi_bat_t *bat)
 	for (block = 0; block < bat->entries; block++)
 		used += bat->table[block] != VHDI_UNUSED;
 	printf("image: ");
-	put_name(stdout, file->path);
+	vhd_util_put_name(stdout, file->path);
 	printf("\nsize: %" PRIu64 "\nblocks: %u of %u\n", bat->bytes, used, bat->entries);
 	for (block = 0; block < bat->entries; block++)
 		if (bat->table[block] != VHDI_UNUSED)

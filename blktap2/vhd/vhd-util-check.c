@@ -48,7 +48,7 @@ dump(const char *name)
 
 	if (vhd_view_open(&view, name))
 		return;
-	print_headers(&view, false);
+	vhd_util_print_headers(&view, false);
 	vhd_view_close(&view);
 }
 
@@ -122,13 +122,13 @@ run(const struct options *given)
 		return print_json(name, err, &problem, options.count && !err ? &statistics : NULL);
 	if (problem.id != VHD_PROBLEM_NONE) {
 		printf("%s: ", name);
-		put_name(stdout, problem.text);
+		vhd_util_put_name(stdout, problem.text);
 		putchar('\n');
 		dump(name);
 		return err;
 	}
 	if (err)
-		return failed_open(name, err);
+		return vhd_util_failed_open(name, err);
 	printf("%s is valid\n", name);
 	if (options.count)
 		print_statistics(&statistics);

@@ -34,9 +34,9 @@ merge(struct image *child, const struct vhd_merge_target *target, const struct o
 	err = vhd_merge(&child->vhd, target, &watch, &sectors, &why);
 	progress_end(&progress, !err);
 	if (err && why.text[0])
-		return refused(err, "error coalescing %s: %s", child->name, why.text);
+		return vhd_util_refused(err, "error coalescing %s: %s", child->name, why.text);
 	if (err)
-		return failed("coalescing", child->name, err);
+		return vhd_util_failed("coalescing", child->name, err);
 	printf("Coalesced %" PRIu64 " sectors", sectors);
 	return 0;
 }
@@ -64,7 +64,7 @@ merge_into_raw(struct image *child, const char *path, const struct options *opti
 		err = io_file_open(path, IO_WRITE, &io);
 	if (err) {
 		image_unlock(lock);
-		return failed_open(path, err);
+		return vhd_util_failed_open(path, err);
 	}
 	err = merge(child, &(struct vhd_merge_target){ .raw = io }, options);
 	io_close(io);
@@ -83,8 +83,9 @@ run(const struct options *options)
 	if (err)
 		return err;
 	if (child.vhd.footer.type != VHD_TYPE_DIFFERENCING)
-		return image_close(&child, refused(-EINVAL, "%s is no differencing image", name));
-	err = failed("finding parent of", name, vhd_parent_locator_get(&child.vhd, &path));
+		return image_close(&child,
+				   vhd_util_refused(-EINVAL, "%s is no differencing image", name));
+	err = vhd_util_failed("finding parent of", name, vhd_parent_locator_get(&child.vhd, &path));
 	if (!err)
 		err = vhd_parent_raw(&child.vhd) ? merge_into_raw(&child, path, options)
 						 : merge_into_image(&child, path, options);

@@ -99,7 +99,7 @@ copy(struct image *from, const char *name, const uint8_t *key, size_t bytes, boo
 	err = vhd_create(name, from->vhd.priv->image.sectors << VHD_SECTOR_SHIFT, VHD_TYPE_DYNAMIC,
 			 0, 0);
 	if (err)
-		return failed("creating", name, err);
+		return vhd_util_failed("creating", name, err);
 	err = vhd_open(&to, name, VHD_OPEN_RDWR);
 	if (!err) {
 		progress_begin(&progress, 0, false, show);
@@ -112,7 +112,7 @@ copy(struct image *from, const char *name, const uint8_t *key, size_t bytes, boo
 	}
 	if (err)
 		unlink(name);
-	return failed("copying", from->name, err);
+	return vhd_util_failed("copying", from->name, err);
 }
 
 static int
@@ -128,9 +128,9 @@ run(const struct options *options)
 	if (file && options->at['E'].given)
 		return options_wrong(&cmd_copy);
 	if (access(to, F_OK) == 0)
-		return failed("creating", to, -EEXIST);
-	err = encrypt ? failed("reading key from", file ? file : "stdin",
-			       key_read(file, &key, &bytes))
+		return vhd_util_failed("creating", to, -EEXIST);
+	err = encrypt ? vhd_util_failed("reading key from", file ? file : "stdin",
+					vhd_util_read_key(file, &key, &bytes))
 		      : 0;
 	if (err)
 		return err;

@@ -20,13 +20,14 @@ static int
 check_sizes(const struct option_value *size, const struct option_value *most)
 {
 	if (size->given && !size->number)
-		return refused(-EINVAL, "size is 0");
+		return vhd_util_refused(-EINVAL, "size is 0");
 	if (size->number > SIZE_LIMIT_MB || most->number > SIZE_LIMIT_MB)
-		return refused(-EINVAL, "size is too large: no more than %d MB", SIZE_LIMIT_MB);
+		return vhd_util_refused(-EINVAL, "size is too large: no more than %d MB",
+					SIZE_LIMIT_MB);
 	if (most->given && most->number < size->number)
-		return refused(-EINVAL,
-			       "the size to prepare for, %" PRIu64 " MB, is below %" PRIu64 " MB",
-			       most->number, size->number);
+		return vhd_util_refused(
+			-EINVAL, "the size to prepare for, %" PRIu64 " MB, is below %" PRIu64 " MB",
+			most->number, size->number);
 	return 0;
 }
 
@@ -56,7 +57,7 @@ run_create(const struct options *options)
 				 fixed ? VHD_TYPE_FIXED : VHD_TYPE_DYNAMIC,
 				 fixed ? 0 : round_up_mb(most->number), 0);
 	image_unlock(lock);
-	return failed("creating", name, err);
+	return vhd_util_failed("creating", name, err);
 }
 
 const struct command cmd_create = {
@@ -91,12 +92,13 @@ check_depth(const char *parent, bool raw, uint64_t limit)
 		err = image_peek(&image, parent, VHD_OPEN_RDONLY);
 		if (err)
 			return err;
-		err = failed("finding the chain of", parent, vhd_chain_depth(&image.vhd, &depth));
+		err = vhd_util_failed("finding the chain of", parent,
+				      vhd_chain_depth(&image.vhd, &depth));
 		err = image_close(&image, err);
 	}
 	if (!err && (uint64_t)depth >= limit)
-		return refused(-ENOSPC, "chain is too deep: depth: %d, limit: %" PRIu64, depth,
-			       limit);
+		return vhd_util_refused(-ENOSPC, "chain is too deep: depth: %d, limit: %" PRIu64,
+					depth, limit);
 	return err;
 }
 
@@ -108,13 +110,13 @@ make_snapshot(const struct options *options, uint32_t flags)
 
 	err = image_lock(parent, IMAGE_LOCK_SHARED, &parent_lock);
 	if (err)
-		return failed_open(parent, err);
+		return vhd_util_failed_open(parent, err);
 	err = image_may_replace(name, options->at[OPTION_FORCE].given, &lock);
 	if (!err)
 		err = vhd_snapshot(name, 0, parent, round_up_mb(options->at['S'].number), flags);
 	image_unlock(lock);
 	image_unlock(parent_lock);
-	return failed("creating", name, err);
+	return vhd_util_failed("creating", name, err);
 }
 
 static int
@@ -130,7 +132,7 @@ run_snapshot(const struct options *options)
 	if (err)
 		return err;
 	if (image_in_chain(parent, name))
-		return refused(-EINVAL, "error creating %s: %s needs it", name, parent);
+		return vhd_util_refused(-EINVAL, "error creating %s: %s needs it", name, parent);
 	return make_snapshot(
 		options, (raw ? VHD_FLAG_CREAT_PARENT_RAW : 0u) |
 				 (options->at['e'].given ? VHD_FLAG_CREAT_KEEP_EMPTY_PARENT : 0u));

@@ -96,8 +96,8 @@ run_on(struct image *image, const struct options *options)
 	int err;
 
 	if (!vhd_type_dynamic(&image->vhd))
-		return refused(-EINVAL, "%s is a fixed image: it has no blocks to fill",
-			       image->name);
+		return vhd_util_refused(-EINVAL, "%s is a fixed image: it has no blocks to fill",
+					image->name);
 	err = vhd_need_bat(&image->vhd);
 	if (!err && !options->at['B'].given)
 		err = check_room(&image->vhd);
@@ -112,12 +112,12 @@ run_on(struct image *image, const struct options *options)
 		err = buffer ? 0 : -ENOMEM;
 	}
 	if (err)
-		return failed("filling", image->name, err);
+		return vhd_util_failed("filling", image->name, err);
 	filling.buffer = buffer;
 	progress_begin(&progress, 0, false, options->at[OPTION_PROGRESS].given);
 	err = fill(&filling, &progress);
 	progress_end(&progress, !err);
-	return failed("filling", image->name, err);
+	return vhd_util_failed("filling", image->name, err);
 }
 
 static int

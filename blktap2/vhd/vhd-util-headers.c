@@ -45,7 +45,7 @@ line_text(const char *name, const char *bytes, size_t size, const char *quote)
 	memcpy(text, bytes, size);
 	label(name);
 	fputs(quote, stdout);
-	put_name(stdout, text);
+	vhd_util_put_name(stdout, text);
 	puts(quote);
 }
 
@@ -206,7 +206,7 @@ print_header(const struct vhd_view *view)
 	printf("%u (%u MB)\n", header->block_size, header->block_size >> 20);
 	label("Parent name");
 	if (vhd_parent_name_decode(header->parent_name, &parent) == 0)
-		put_name(stdout, parent);
+		vhd_util_put_name(stdout, parent);
 	putchar('\n');
 	line_uuid("Parent UUID", &header->parent_uuid);
 	line_time("Parent timestamp", header->parent_timestamp);
@@ -228,7 +228,7 @@ print_locator(const struct vhd_view *view, unsigned i)
 	line_number("       data_length", locator->data_length);
 	line_number("       data_offset", locator->data_offset);
 	label("       decoded name");
-	put_name(stdout, vhd_view_locator(view, i, &name) == 0 ? name : "");
+	vhd_util_put_name(stdout, vhd_view_locator(view, i, &name) == 0 ? name : "");
 	putchar('\n');
 }
 
@@ -260,10 +260,10 @@ print_batmap(const struct vhd_view *view, const vhd_footer_t *footer)
 	line_hex("Batmap version", batmap->version);
 	if (batmap->keyhash.cookie == 1) {
 		label("Batmap keyhash nonce");
-		put_hex(stdout, batmap->keyhash.nonce, sizeof(batmap->keyhash.nonce));
+		vhd_util_put_hex(stdout, batmap->keyhash.nonce, sizeof(batmap->keyhash.nonce));
 		putchar('\n');
 		label("Batmap keyhash hash ");
-		put_hex(stdout, batmap->keyhash.hash, sizeof(batmap->keyhash.hash));
+		vhd_util_put_hex(stdout, batmap->keyhash.hash, sizeof(batmap->keyhash.hash));
 		putchar('\n');
 	}
 	if (bytes <= VHD_MAX_ENTRIES && bytes <= view->file_bytes)
@@ -275,7 +275,7 @@ print_batmap(const struct vhd_view *view, const vhd_footer_t *footer)
 }
 
 void
-print_headers(const struct vhd_view *view, bool backup)
+vhd_util_print_headers(const struct vhd_view *view, bool backup)
 {
 	const uint8_t *raw =
 		backup || view->chosen == &view->copy ? view->raw_copy : view->raw_footer;

@@ -8,6 +8,6 @@
 #include "vhd/lib/view.h"
 
 /* What is readable of it, damaged or not.  backup: the footer is the copy at the start. */
-void print_headers(const struct vhd_view *view, bool backup);
+void vhd_util_print_headers(const struct vhd_view *view, bool backup);
 
 #endif

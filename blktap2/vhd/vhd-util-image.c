@@ -27,7 +27,7 @@ open_patiently(vhd_context_t *vhd, const char *name, int flags)
 
 	for (tries = 1;; tries++) {
 		err = vhd_open(vhd, name, flags);
-		if (err != -EIO || tries == OPEN_TRIES || interrupted())
+		if (err != -EIO || tries == OPEN_TRIES || vhd_util_interrupted())
 			return err;
 		poll(NULL, 0, OPEN_PAUSE_MS);
 	}
@@ -39,7 +39,7 @@ image_peek(struct image *image, const char *name, int flags)
 	memset(image, 0, sizeof(*image));
 	image->name = name;
 	image->lock = -1;
-	return failed_open(name, open_patiently(&image->vhd, name, flags));
+	return vhd_util_failed_open(name, open_patiently(&image->vhd, name, flags));
 }
 
 int
@@ -48,7 +48,7 @@ image_open(struct image *image, const char *name, int flags, enum image_lock_mod
 	int lock, err = image_lock(name, mode, &lock);
 
 	if (err)
-		return failed_open(name, err);
+		return vhd_util_failed_open(name, err);
 	err = image_peek(image, name, flags);
 	if (err) {
 		image_unlock(lock);
@@ -64,7 +64,7 @@ image_close(struct image *image, int err)
 	int closed = vhd_close(&image->vhd);
 
 	image_unlock(image->lock);
-	return err ? err : failed("closing", image->name, closed);
+	return err ? err : vhd_util_failed("closing", image->name, closed);
 }
 
 /* ---- what is there already --------------------------------------------------------------------
@@ -151,7 +151,7 @@ read_some(int fd, uint8_t *to, size_t room, size_t *bytes)
 }
 
 int
-key_read(const char *file, uint8_t **key, size_t *bytes)
+vhd_util_read_key(const char *file, uint8_t **key, size_t *bytes)
 {
 	AUTO_CLOSE int opened = -1;
 	uint8_t *raw;
@@ -180,7 +180,7 @@ key_read(const char *file, uint8_t **key, size_t *bytes)
  */
 
 int
-test_point(void *arg, enum vhd_point point)
+vhd_util_test_point(void *arg, enum vhd_point point)
 {
 	static const char *const names[] = {
 		[VHD_POINT_REPARENT_BEGIN] = "VHD_UTIL_TEST_FAIL_REPARENT_BEGIN",

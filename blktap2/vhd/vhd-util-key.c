@@ -79,7 +79,7 @@ make_hash(const struct options *options, struct vhd_keyhash *keyhash)
 		return parse_hex(options->at['H'].text, keyhash->hash)
 			       ? 0
 			       : complain("no hash:", options->at['H'].text, -EINVAL);
-	err = key_read(options->at['k'].text, &key, &bytes);
+	err = vhd_util_read_key(options->at['k'].text, &key, &bytes);
 	if (err)
 		return complain("error reading", options->at['k'].text, err);
 	err = vhd_key_hash(keyhash->nonce, key, bytes, keyhash->hash);
@@ -114,7 +114,7 @@ compute(const struct options *options)
 
 	if (err)
 		return err;
-	put_hex(stdout, keyhash.hash, sizeof(keyhash.hash));
+	vhd_util_put_hex(stdout, keyhash.hash, sizeof(keyhash.hash));
 	putchar('\n');
 	return 0;
 }
@@ -158,7 +158,7 @@ check(const struct options *options)
 
 	if (err)
 		return err;
-	err = key_read(file, &key, &bytes);
+	err = vhd_util_read_key(file, &key, &bytes);
 	if (err)
 		return complain("error reading", file, err);
 	err = vhd_key_check(&keyhash, key, bytes);
@@ -178,9 +178,9 @@ print(const struct options *options)
 		puts("none");
 		return 0;
 	}
-	put_hex(stdout, keyhash.nonce, sizeof(keyhash.nonce));
+	vhd_util_put_hex(stdout, keyhash.nonce, sizeof(keyhash.nonce));
 	putchar(' ');
-	put_hex(stdout, keyhash.hash, sizeof(keyhash.hash));
+	vhd_util_put_hex(stdout, keyhash.hash, sizeof(keyhash.hash));
 	putchar('\n');
 	return 0;
 }

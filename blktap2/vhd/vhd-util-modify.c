@@ -19,13 +19,14 @@ static const struct option_row rows[] = {
 static int
 change_parent(struct image *image, const char *parent, bool raw)
 {
-	const struct vhd_hooks hooks = { .at = test_point };
+	const struct vhd_hooks hooks = { .at = vhd_util_test_point };
 
 	if (image_in_chain(parent, image->name))
-		return refused(-ELOOP, "error reparenting %s: it is below %s itself", image->name,
-			       parent);
+		return vhd_util_refused(-ELOOP, "error reparenting %s: it is below %s itself",
+					image->name, parent);
 	vhd_context_set_hooks(&image->vhd, &hooks);
-	return failed("reparenting", image->name, vhd_change_parent(&image->vhd, parent, raw));
+	return vhd_util_failed("reparenting", image->name,
+			       vhd_change_parent(&image->vhd, parent, raw));
 }
 
 static int
@@ -42,10 +43,10 @@ run(const struct options *options)
 	if (err)
 		return err;
 	if (kill)
-		err = failed("dropping data of", image.name, vhd_kill_data(&image.vhd));
+		err = vhd_util_failed("dropping data of", image.name, vhd_kill_data(&image.vhd));
 	if (!err && size->given)
-		err = failed("setting physical size of", image.name,
-			     vhd_set_phys_size(&image.vhd, (off_t)size->number));
+		err = vhd_util_failed("setting physical size of", image.name,
+				      vhd_set_phys_size(&image.vhd, (off_t)size->number));
 	if (!err && parent->given)
 		err = change_parent(&image, parent->text, raw);
 	return image_close(&image, err);

@@ -171,7 +171,7 @@ ending_signals(sigset_t *set)
 }
 
 bool
-interrupted(void)
+vhd_util_interrupted(void)
 {
 	sigset_t pending;
 

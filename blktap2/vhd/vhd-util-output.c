@@ -8,13 +8,13 @@
 #include "vhd/vhd-util.h"
 
 int
-failed_open(const char *name, int err)
+vhd_util_failed_open(const char *name, int err)
 {
-	return failed("opening", name, err);
+	return vhd_util_failed("opening", name, err);
 }
 
 int
-failed(const char *what, const char *name, int err)
+vhd_util_failed(const char *what, const char *name, int err)
 {
 	if (err)
 		printf("error %s %s: %d\n", what, name, err);
@@ -22,7 +22,7 @@ failed(const char *what, const char *name, int err)
 }
 
 int
-refused(int err, const char *format, ...)
+vhd_util_refused(int err, const char *format, ...)
 {
 	va_list args;
 
@@ -34,13 +34,13 @@ refused(int err, const char *format, ...)
 }
 
 int
-put_bytes(const void *bytes, size_t size)
+vhd_util_put_bytes(const void *bytes, size_t size)
 {
 	return fwrite(bytes, 1, size, stdout) == size ? 0 : -(errno ? errno : EIO);
 }
 
 void
-put_hex(FILE *out, const uint8_t *bytes, size_t size)
+vhd_util_put_hex(FILE *out, const uint8_t *bytes, size_t size)
 {
 	size_t i;
 
@@ -49,7 +49,7 @@ put_hex(FILE *out, const uint8_t *bytes, size_t size)
 }
 
 void
-put_name(FILE *out, const char *name)
+vhd_util_put_name(FILE *out, const char *name)
 {
 	for (; *name; name++) {
 		unsigned char c = (unsigned char)*name;

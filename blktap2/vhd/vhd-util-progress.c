@@ -98,7 +98,7 @@ progress_step(void *arg, uint64_t done, uint64_t total)
 {
 	struct progress *progress = arg;
 
-	if (interrupted())
+	if (vhd_util_interrupted())
 		return -EINTR;
 	progress->total = total;
 	progress_set(progress, done);

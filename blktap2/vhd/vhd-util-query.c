@@ -143,7 +143,7 @@ static void
 print_parent(const char *name, const struct fact *fact)
 {
 	if (fact->text) {
-		put_name(stdout, fact->text);
+		vhd_util_put_name(stdout, fact->text);
 		putchar('\n');
 	} else {
 		printf("%s has no parent\n", name);

@@ -137,7 +137,7 @@ print_bitmap(struct reading *reading)
 			      : vhd_read_bitmap(reading->vhd, (uint32_t)reading->at, &bitmap);
 	if (err)
 		return not_allocated(reading, err);
-	return put_bytes(bitmap, (size_t)reading->vhd->bm_secs << VHD_SECTOR_SHIFT);
+	return vhd_util_put_bytes(bitmap, (size_t)reading->vhd->bm_secs << VHD_SECTOR_SHIFT);
 }
 
 static int
@@ -153,7 +153,7 @@ print_data(struct reading *reading)
 			      : vhd_read_block(reading->vhd, (uint32_t)reading->at, &data);
 	if (err)
 		return not_allocated(reading, err);
-	return put_bytes(data, (size_t)reading->vhd->spb << VHD_SECTOR_SHIFT);
+	return vhd_util_put_bytes(data, (size_t)reading->vhd->spb << VHD_SECTOR_SHIFT);
 }
 
 static int
@@ -200,7 +200,7 @@ repeat(struct reading *reading, const struct options *options, int letter,
 
 	reading->at = options->at[letter].number;
 	for (i = 0; i < reading->count && !err; i++, reading->at++)
-		err = interrupted() ? -EINTR : part(reading);
+		err = vhd_util_interrupted() ? -EINTR : part(reading);
 	return err;
 }
 
@@ -223,7 +223,7 @@ print_allocated(struct reading *reading)
 	for (i = 0; i < blocks; i++)
 		if (reading->vhd->bat.bat[i] != VHD_BLOCK_UNUSED)
 			vhd_bits_set(bits, i);
-	return put_bytes(bits, (blocks + 7) / 8);
+	return vhd_util_put_bytes(bits, (blocks + 7) / 8);
 }
 
 static int
@@ -234,7 +234,8 @@ print_batmap(struct reading *reading)
 	int err = vhd_has_batmap(vhd) ? vhd_read_batmap(vhd, &batmap) : -EINVAL;
 
 	if (!err)
-		err = put_bytes(batmap.map, (size_t)batmap.header.batmap_size << VHD_SECTOR_SHIFT);
+		err = vhd_util_put_bytes(batmap.map,
+					 (size_t)batmap.header.batmap_size << VHD_SECTOR_SHIFT);
 	free(batmap.map);
 	return err;
 }
@@ -250,9 +251,9 @@ print_extents(struct reading *reading, uint64_t at)
 		return -EINVAL;
 	for (; at < end; at += run) {
 		uint32_t most = end - at < INT32_MAX ? (uint32_t)(end - at) : INT32_MAX;
-		int err = interrupted() ? -EINTR
-					: vhd_image_run(reading->vhd, at, most, &run, &present,
-							&file_offset);
+		int err = vhd_util_interrupted() ? -EINTR
+						 : vhd_image_run(reading->vhd, at, most, &run,
+								 &present, &file_offset);
 
 		if (err)
 			return err;
@@ -281,9 +282,10 @@ print_disk(struct reading *reading, uint64_t at, uint64_t bytes)
 	while (at < end && !err) {
 		size_t part = end - at < room ? (size_t)(end - at) : room;
 
-		err = interrupted() ? -EINTR : vhd_io_read_bytes(reading->vhd, buffer, part, at);
+		err = vhd_util_interrupted() ? -EINTR
+					     : vhd_io_read_bytes(reading->vhd, buffer, part, at);
 		if (!err)
-			err = put_bytes(buffer, part);
+			err = vhd_util_put_bytes(buffer, part);
 		at += part;
 	}
 	return err;
@@ -308,7 +310,7 @@ dump(const char *name)
 
 	if (err)
 		return err;
-	print_headers(&view, false);
+	vhd_util_print_headers(&view, false);
 	vhd_view_close(&view);
 	return 0;
 }
@@ -368,16 +370,16 @@ run(const struct options *options)
 	reading.vhd = &reading.image.vhd;
 	reading.sectors = reading.vhd->priv->image.sectors;
 	if (vhd_type_dynamic(reading.vhd) && vhd_need_bat(reading.vhd)) {
-		err = refused(-EINVAL, "%s is damaged: %s", name, vhd_error(reading.vhd));
+		err = vhd_util_refused(-EINVAL, "%s is damaged: %s", name, vhd_error(reading.vhd));
 		dump(name);
 		return image_close(&reading.image, err);
 	}
 	err = read_parts(&reading, options);
 	if (is_damage(err)) {
-		refused(err, "%s appears to be damaged, error %d", name, err);
+		vhd_util_refused(err, "%s appears to be damaged, error %d", name, err);
 		dump(name);
 	} else {
-		failed("reading", name, err);
+		vhd_util_failed("reading", name, err);
 	}
 	return image_close(&reading.image, err);
 }

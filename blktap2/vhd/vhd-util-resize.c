@@ -27,21 +27,22 @@ resize_fast(struct image *image, uint64_t size_mb)
 	int err;
 
 	if (!vhd_creator_tapdisk(vhd))
-		return refused(-EINVAL, "%s was not made by tools of this family", image->name);
+		return vhd_util_refused(-EINVAL, "%s was not made by tools of this family",
+					image->name);
 	if (!vhd_type_dynamic(vhd))
-		return refused(-EINVAL, "%s is a fixed image: use -j", image->name);
+		return vhd_util_refused(-EINVAL, "%s is a fixed image: use -j", image->name);
 	if (bytes < vhd->footer.current_size)
-		return refused(-EINVAL, "%s is larger: %" PRIu64 " MB", image->name,
-			       vhd->footer.current_size >> 20);
+		return vhd_util_refused(-EINVAL, "%s is larger: %" PRIu64 " MB", image->name,
+					vhd->footer.current_size >> 20);
 	if (bytes == vhd->footer.current_size)
 		return 0;
 	err = vhd_max_virt_size(vhd, &most);
 	if (!err && bytes > most)
-		return refused(-EINVAL, "%s is prepared for no more than %" PRIu64 " MB",
-			       image->name, most >> 20);
+		return vhd_util_refused(-EINVAL, "%s is prepared for no more than %" PRIu64 " MB",
+					image->name, most >> 20);
 	if (!err)
 		err = vhd_set_virt_size(vhd, bytes);
-	return failed("resizing", image->name, err);
+	return vhd_util_failed("resizing", image->name, err);
 }
 
 /* ---- with a journal ---------------------------------------------------------------------------
@@ -69,7 +70,7 @@ check_image(const char *name, uint64_t bytes, bool *same)
 		return err;
 	*same = bytes == image.vhd.footer.current_size;
 	if (!vhd_creator_tapdisk(&image.vhd))
-		err = refused(-EINVAL, "%s was not made by tools of this family", name);
+		err = vhd_util_refused(-EINVAL, "%s was not made by tools of this family", name);
 	return image_close(&image, err);
 }
 
@@ -80,7 +81,7 @@ resize_journaled(const struct options *options, uint64_t bytes)
 	struct progress progress;
 	const struct vhd_resize what = {
 		.bytes = bytes,
-		.hooks = { .at = test_point },
+		.hooks = { .at = vhd_util_test_point },
 		.progress = show,
 		.arg = &progress,
 	};
@@ -94,8 +95,8 @@ resize_journaled(const struct options *options, uint64_t bytes)
 	err = vhd_resize(name, options->at['j'].text, &what, &why);
 	progress_end(&progress, !err);
 	if (err && why.text[0])
-		return refused(err, "error resizing %s: %s", name, why.text);
-	return failed("resizing", name, err);
+		return vhd_util_refused(err, "error resizing %s: %s", name, why.text);
+	return vhd_util_failed("resizing", name, err);
 }
 
 static int
@@ -106,7 +107,7 @@ run_journaled(const struct options *options)
 	int lock, err = image_lock(name, IMAGE_LOCK_EXCLUSIVE, &lock);
 
 	if (err)
-		return failed_open(name, err);
+		return vhd_util_failed_open(name, err);
 	err = resize_journaled(options, (mb + BLOCK_MB - 1) / BLOCK_MB * BLOCK_MB << 20);
 	image_unlock(lock);
 	return err;
@@ -123,7 +124,7 @@ run(const struct options *options)
 	if (journal->given == options->at['f'].given)
 		return options_wrong(&cmd_resize);
 	if (!size_mb || size_mb > SIZE_LIMIT_MB)
-		return refused(-EINVAL, "size must be 1 to %d MB", SIZE_LIMIT_MB);
+		return vhd_util_refused(-EINVAL, "size must be 1 to %d MB", SIZE_LIMIT_MB);
 	if (journal->given)
 		return run_journaled(options);
 	err = image_open(&image, options->at['n'].text, VHD_OPEN_RDWR, IMAGE_LOCK_UPDATE);
@@ -155,12 +156,12 @@ run_revert(const struct options *options)
 
 	err = image_lock(name, IMAGE_LOCK_EXCLUSIVE, &lock);
 	if (err)
-		return failed_open(name, err);
-	err = failed("opening journal", file, vhd_journal_open(&journal, name, file));
+		return vhd_util_failed_open(name, err);
+	err = vhd_util_failed("opening journal", file, vhd_journal_open(&journal, name, file));
 	if (!err) {
-		err = failed("reverting", name, vhd_journal_revert(&journal));
+		err = vhd_util_failed("reverting", name, vhd_journal_revert(&journal));
 		closed = err ? vhd_journal_close(&journal) : vhd_journal_remove(&journal);
-		err = err ? err : failed("removing journal", file, closed);
+		err = err ? err : vhd_util_failed("removing journal", file, closed);
 	}
 	image_unlock(lock);
 	return err;

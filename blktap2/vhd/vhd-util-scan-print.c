@@ -27,22 +27,22 @@ scan_print_line(const struct scan *scan, const struct scanned *image, unsigned l
 {
 	printf("%*svhd=", (int)level * INDENT, "");
 	if (image->err) {
-		put_name(stdout, image->path);
+		vhd_util_put_name(stdout, image->path);
 		printf(" scan-error=%d error-message='", image->err);
-		put_name(stdout, image->message);
+		vhd_util_put_name(stdout, image->message);
 		puts("'");
 		return;
 	}
-	put_name(stdout, shown_name(scan, image->path));
+	vhd_util_put_name(stdout, shown_name(scan, image->path));
 	printf(" capacity=%" PRIu64 " size=%" PRIu64 " hidden=%u", image->capacity, image->size,
 	       image->hidden);
 	if (scan->markers) {
 		printf(" marker=%u keyhash=", image->marker);
 		if (image->keyhash.cookie == 1)
-			put_hex(stdout, image->keyhash.hash, sizeof(image->keyhash.hash));
+			vhd_util_put_hex(stdout, image->keyhash.hash, sizeof(image->keyhash.hash));
 	}
 	fputs(" parent=", stdout);
-	put_name(stdout, image->parent ? shown_name(scan, image->parent) : "none");
+	vhd_util_put_name(stdout, image->parent ? shown_name(scan, image->parent) : "none");
 	puts(suffix);
 }
 

@@ -87,7 +87,7 @@ look_at(struct scan *scan, const char *path, bool may_vanish)
 
 	if (err || !scanned)
 		return err;
-	return interrupted() ? scanned_free(scanned), -EINTR : add(scan, scanned);
+	return vhd_util_interrupted() ? scanned_free(scanned), -EINTR : add(scan, scanned);
 }
 
 static void

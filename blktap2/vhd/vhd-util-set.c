@@ -25,12 +25,13 @@ run_set(const struct options *options)
 	int err;
 
 	if (!hidden && strcmp(field, "marker") != 0)
-		return refused(-EINVAL, "unknown field: %s: hidden and marker can be set", field);
+		return vhd_util_refused(-EINVAL, "unknown field: %s: hidden and marker can be set",
+					field);
 	err = image_open(&image, options->at['n'].text, VHD_OPEN_RDWR, IMAGE_LOCK_UPDATE);
 	if (err)
 		return err;
 	err = hidden ? vhd_set_hidden(&image.vhd, value) : vhd_set_marker(&image.vhd, (char)value);
-	return image_close(&image, failed("setting field of", image.name, err));
+	return image_close(&image, vhd_util_failed("setting field of", image.name, err));
 }
 
 const struct command cmd_set = {
@@ -58,7 +59,8 @@ run_repair(const struct options *options)
 
 	if (err)
 		return err;
-	return image_close(&image, failed("repairing", image.name, vhd_repair(&image.vhd)));
+	return image_close(&image,
+			   vhd_util_failed("repairing", image.name, vhd_repair(&image.vhd)));
 }
 
 const struct command cmd_repair = {

@@ -100,7 +100,7 @@ int command_run(const struct command *command, int argc, char **argv);
 int command_main(const struct command *command, int argc, char **argv);
 
 /* A signal waits that asks this program to end: leave things in order and return -EINTR. */
-bool interrupted(void);
+bool vhd_util_interrupted(void);
 
 /* ---- images -----------------------------------------------------------------------------------
  */
@@ -132,31 +132,31 @@ bool image_in_chain(const char *path, const char *name);
 
 /* A file of another size than a key has, 32 or 64 bytes, is -EINVAL.  *key: secret_free(key,
  * KEY_ROOM + 1). */
-#define KEY_ROOM 64                                           /* bytes */
-int key_read(const char *file, uint8_t **key, size_t *bytes); /* NULL: from stdin */
+#define KEY_ROOM 64                                                    /* bytes */
+int vhd_util_read_key(const char *file, uint8_t **key, size_t *bytes); /* NULL: from stdin */
 
 /* Where the environment asks for it, the program ends here, with EINVAL and a message. */
-int test_point(void *arg, enum vhd_point point);
+int vhd_util_test_point(void *arg, enum vhd_point point);
 
 /* ---- what commands say ------------------------------------------------------------------------
  */
 
 /* "error opening NAME: ERR"; returns err. */
-int failed_open(const char *name, int err);
+int vhd_util_failed_open(const char *name, int err);
 
 /* "error WHAT NAME: ERR" if err; returns err. */
-int failed(const char *what, const char *name, int err);
+int vhd_util_failed(const char *what, const char *name, int err);
 
 /* A sentence on stdout that says why; returns err. */
-int __attribute__((format(printf, 2, 3))) refused(int err, const char *format, ...);
+int __attribute__((format(printf, 2, 3))) vhd_util_refused(int err, const char *format, ...);
 
 /* Write all of it to stdout, as bytes: 0 or -errno. */
-int put_bytes(const void *bytes, size_t size);
+int vhd_util_put_bytes(const void *bytes, size_t size);
 
-void put_hex(FILE *out, const uint8_t *bytes, size_t size);
+void vhd_util_put_hex(FILE *out, const uint8_t *bytes, size_t size);
 
 /* Text from an image: control characters are shown as question marks. */
-void put_name(FILE *out, const char *name);
+void vhd_util_put_name(FILE *out, const char *name);
 
 /* ---- progress ---------------------------------------------------------------------------------
  */
