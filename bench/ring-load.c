@@ -246,6 +246,70 @@ static const char usage[] =
 	"       [--depth N] [--order N] [--seconds S] [--write] [--sequential] [--persistent]\n"
 	"       [--hostile] [--domid N] [--cpu N]\n";
 
+/* One option, getopt's; false: there is no such option. */
+static bool
+take(struct options *options, int option)
+{
+	unsigned long long value = optarg ? strtoull(optarg, NULL, 10) : 0;
+
+	switch (option) {
+	case 'p':
+		options->pid = (pid_t)value;
+		break;
+	case 'm':
+		options->minor = (int)value;
+		break;
+	case 's':
+		options->sectors = value;
+		break;
+	case 'b':
+		options->block = (unsigned)value;
+		break;
+	case 'd':
+		options->depth = (unsigned)value;
+		break;
+	case 'o':
+		options->order = (unsigned)value;
+		break;
+	case 't':
+		options->seconds = strtod(optarg, NULL);
+		break;
+	case 'w':
+		options->op = 1;
+		break;
+	case 'q':
+		options->sequential = true;
+		break;
+	case 'g':
+		options->persistent = true;
+		break;
+	case 'h':
+		options->hostile = true;
+		break;
+	case 'D':
+		options->domid = (uint32_t)value;
+		break;
+	case 'c':
+		options->cpu = (int)value;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* All that is needed is there, and the ring and the guest's memory have room for the load. */
+static bool
+is_possible(const struct options *options)
+{
+	return options->pid && options->minor >= 0 && options->block >= WORLD_PAGE &&
+	       options->block % WORLD_PAGE == 0 && options->order <= 4 &&
+	       options->block <= SEGMENTS_MAX * WORLD_PAGE && options->depth &&
+	       options->depth <= 32u << options->order &&
+	       options->depth * (options->block / WORLD_PAGE + 1) < PAGES - 32 &&
+	       options->sectors >= options->block / 512 && world_dir();
+}
+
 static bool
 parse(struct options *options, int argc, char **argv)
 {
@@ -260,59 +324,10 @@ parse(struct options *options, int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		unsigned long long value = optarg ? strtoull(optarg, NULL, 10) : 0;
-
-		switch (option) {
-		case 'p':
-			options->pid = (pid_t)value;
-			break;
-		case 'm':
-			options->minor = (int)value;
-			break;
-		case 's':
-			options->sectors = value;
-			break;
-		case 'b':
-			options->block = (unsigned)value;
-			break;
-		case 'd':
-			options->depth = (unsigned)value;
-			break;
-		case 'o':
-			options->order = (unsigned)value;
-			break;
-		case 't':
-			options->seconds = strtod(optarg, NULL);
-			break;
-		case 'w':
-			options->op = 1;
-			break;
-		case 'q':
-			options->sequential = true;
-			break;
-		case 'g':
-			options->persistent = true;
-			break;
-		case 'h':
-			options->hostile = true;
-			break;
-		case 'D':
-			options->domid = (uint32_t)value;
-			break;
-		case 'c':
-			options->cpu = (int)value;
-			break;
-		default:
+	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)
+		if (!take(options, option))
 			return false;
-		}
-	}
-	return options->pid && options->minor >= 0 && options->block >= WORLD_PAGE &&
-	       options->block % WORLD_PAGE == 0 && options->order <= 4 &&
-	       options->block <= SEGMENTS_MAX * WORLD_PAGE && options->depth &&
-	       options->depth <= 32u << options->order &&
-	       options->depth * (options->block / WORLD_PAGE + 1) < PAGES - 32 &&
-	       options->sectors >= options->block / 512 && world_dir();
+	return is_possible(options);
 }
 
 int
