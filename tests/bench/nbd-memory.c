@@ -5,9 +5,9 @@
  *	nbd-memory [FAULT] SOCKET COMMAND...
  *
  * listens on SOCKET, runs COMMAND, serves its connections one after the other with a disk of zeroes
- *that forgets what is written, removes SOCKET and ends with the status of COMMAND.  FAULT, one of
- *--error,
- * --cookie, --magic and --close, spoils the answer to the hundredth request of a connection.
+ * that forgets what is written, removes SOCKET and ends with the status of COMMAND.  FAULT, one of
+ * --error, --cookie, --magic and --close, spoils the answer to the hundredth request of a
+ * connection.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A program as toolstacks write it: the classic calls of libblktapctl, linked with the shared
- *library.
+ * library.
  *
  *	classic-caller IMAGE	creates, finds, looks at and destroys aio:IMAGE
  */
