@@ -223,6 +223,23 @@ ring_segment(const struct ring_rig *rig, unsigned page, unsigned first, unsigned
 	return (struct front_segment){ rig->grefs[page], (uint8_t)first, (uint8_t)last };
 }
 
+void
+ring_ask(struct ring_rig *rig, unsigned queue, uint8_t op, uint64_t id, uint64_t sector,
+	 unsigned page)
+{
+	struct front_segment segment = ring_segment(rig, page, 0, 7);
+
+	front_direct(&rig->queues[queue], op, id, sector, &segment, 1);
+	front_push(&rig->queues[queue]);
+}
+
+bool
+ring_answered(struct ring_rig *rig, unsigned queue, struct front_response *response)
+{
+	ring_turn(rig);
+	return front_response(&rig->queues[queue], response);
+}
+
 struct front_response
 ring_wait(struct ring_rig *rig, unsigned queue)
 {

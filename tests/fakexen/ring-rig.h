@@ -12,6 +12,9 @@
 #define RING_DOMID 5
 #define RING_DEVID 51712
 #define RING_DATA_PAGES 512
+#define PAGE 4096 /* bytes that a grant names */
+
+enum { READ = 0, WRITE = 1, BARRIER = 2, FLUSH = 3 }; /* operations of requests */
 
 struct ring_rig {
 	struct rig engine;
@@ -72,6 +75,13 @@ void ring_other_close(struct ring_rig *rig, struct ring_other *other);
 /* A segment of page number page of the data. */
 struct front_segment ring_segment(const struct ring_rig *rig, unsigned page, unsigned first,
 				  unsigned last);
+
+/* Publish a request of a whole page of the data. */
+void ring_ask(struct ring_rig *rig, unsigned queue, uint8_t op, uint64_t id, uint64_t sector,
+	      unsigned page);
+
+/* Turn the loop: is there a response then? */
+bool ring_answered(struct ring_rig *rig, unsigned queue, struct front_response *response);
 
 /* Publish, and turn the loop until the queue has a response. */
 struct front_response ring_wait(struct ring_rig *rig, unsigned queue);

@@ -8,10 +8,6 @@
 #include "drivers/core/server.h"
 #include "tests/fakexen/ring-rig.h"
 
-#define READ 0
-#define WRITE 1
-#define PAGE 4096
-
 #if defined(__i386__)
 #define NATIVE_IS_32 true
 #else

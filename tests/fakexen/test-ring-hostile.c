@@ -12,10 +12,6 @@
 #include "tests/fakexen/hostile.h"
 #include "tests/fakexen/ring-rig.h"
 
-#define READ 0
-#define WRITE 1
-#define BARRIER 2
-#define FLUSH 3
 #define ERROR (-1)
 #define EOPNOTSUPPORTED (-2)
 

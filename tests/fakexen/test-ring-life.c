@@ -6,11 +6,6 @@
 
 #include "tests/fakexen/ring-rig.h"
 
-#define READ 0
-#define WRITE 1
-#define BARRIER 2
-#define FLUSH 3
-
 static struct ring_rig rig;
 
 static void
@@ -23,22 +18,6 @@ static void
 teardown(void)
 {
 	ring_teardown(&rig);
-}
-
-static void
-ask(unsigned queue, uint8_t op, uint64_t id, uint64_t sector, unsigned page)
-{
-	struct front_segment segment = ring_segment(&rig, page, 0, 7);
-
-	front_direct(&rig.queues[queue], op, id, sector, &segment, 1);
-	front_push(&rig.queues[queue]);
-}
-
-static bool
-answered(unsigned queue, struct front_response *response)
-{
-	ring_turn(&rig);
-	return front_response(&rig.queues[queue], response);
 }
 
 START_TEST(flushes_reach_the_disk)
@@ -69,19 +48,19 @@ START_TEST(nothing_passes_a_barrier)
 	ck_assert_int_eq(ring_connect(&rig, &form), 0);
 	ring_turn(&rig);
 	probe.hold = true;
-	ask(0, WRITE, 1, 0, 0);
+	ring_ask(&rig, 0, WRITE, 1, 0, 0);
 	ring_turn(&rig);
-	ask(0, BARRIER, 2, 8, 1);
-	ask(0, WRITE, 3, 16, 2);
+	ring_ask(&rig, 0, BARRIER, 2, 8, 1);
+	ring_ask(&rig, 0, WRITE, 3, 16, 2);
 	ring_turn(&rig);
-	ask(1, WRITE, 4, 24, 3);
+	ring_ask(&rig, 1, WRITE, 4, 24, 3);
 	ring_turn(&rig);
 	ck_assert_int_eq(probe.held_count, 1);
 	ck_assert_int_eq(probe.flushes, 0);
 	/* The write ends: a flush, and the barrier's data alone. */
 	probe_release(0);
 	probe.hold = true;
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 1);
 	ck_assert_int_eq(probe.flushes, 1);
 	ck_assert_int_eq(probe.held_count, 1);
@@ -93,11 +72,11 @@ START_TEST(nothing_passes_a_barrier)
 	ck_assert_int_eq(probe.flushes, 2);
 	ck_assert_int_eq(probe.held_count, 2);
 	probe_release(0);
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 2);
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 3);
-	ck_assert(answered(1, &response));
+	ck_assert(ring_answered(&rig, 1, &response));
 	ck_assert_uint_eq(response.id, 4);
 }
 END_TEST
@@ -159,11 +138,11 @@ START_TEST(a_paused_disk_lets_the_guest_wait)
 	ck_assert_int_eq(ring_do(&rig, READ, 0, 1), 0);
 	pause_disk();
 	reads = probe.reads;
-	ask(0, READ, 2, 0, 0);
-	ck_assert(!answered(0, &response));
+	ring_ask(&rig, 0, READ, 2, 0, 0);
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(atomic_load(front_word(&rig.queues[0], FRONT_RSP_PROD)), 1);
 	resume_disk();
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 2);
 	ck_assert_int_eq(probe.reads, reads + 1);
 }
@@ -180,14 +159,14 @@ START_TEST(an_event_is_masked_until_its_work_is_done)
 	port = &ports[ports[rig.queues[0].port].peer];
 	ck_assert(!(port->word & PORT_MASKED));
 	pause_disk();
-	ask(0, READ, 1, 0, 0);
-	ck_assert(!answered(0, &response));
+	ring_ask(&rig, 0, READ, 1, 0, 0);
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert(port->word & PORT_MASKED);
 	front_kick(&rig.queues[0]);
-	ck_assert(!answered(0, &response));
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert(port->word & PORT_PENDING);
 	resume_disk();
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert(!(port->word & (PORT_MASKED | PORT_PENDING)));
 }
 END_TEST
@@ -200,9 +179,9 @@ START_TEST(a_pause_waits_for_what_was_taken)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
-	ask(0, WRITE, 1, 0, 0);
-	ask(0, BARRIER, 2, 8, 1);
-	ask(0, WRITE, 3, 16, 2);
+	ring_ask(&rig, 0, WRITE, 1, 0, 0);
+	ring_ask(&rig, 0, BARRIER, 2, 8, 1);
+	ring_ask(&rig, 0, WRITE, 3, 16, 2);
 	ring_turn(&rig);
 	ck_assert_int_eq(probe.held_count, 1);
 	vbd_pause(rig.engine.vbd, outcome_done, &outcome);
@@ -211,13 +190,13 @@ START_TEST(a_pause_waits_for_what_was_taken)
 	probe_release(0);
 	rig_until(&rig.engine, &outcome.ended);
 	ck_assert_int_eq(outcome.err, 0);
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 1);
 	ck_assert(front_response(&rig.queues[0], &response));
 	ck_assert_uint_eq(response.id, 2);
 	ck_assert_int_eq(response.status, 0);
 	/* The third one waits in the ring. */
-	ck_assert(!answered(0, &response));
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(probe.writes, 2);
 	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
 	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
@@ -230,14 +209,14 @@ START_TEST(a_ring_comes_and_goes_while_the_disk_is_paused)
 
 	pause_disk();
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
-	ask(0, READ, 1, 0, 0);
-	ck_assert(!answered(0, &response));
+	ring_ask(&rig, 0, READ, 1, 0, 0);
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(ring_disconnect(&rig, false), 0);
 	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
-	ask(0, READ, 2, 0, 0);
+	ring_ask(&rig, 0, READ, 2, 0, 0);
 	resume_disk();
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 2);
 }
 END_TEST
@@ -249,8 +228,8 @@ START_TEST(a_disconnect_waits_for_what_is_in_flight)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
-	ask(0, READ, 1, 0, 0);
-	ask(0, WRITE, 2, 8, 1);
+	ring_ask(&rig, 0, READ, 1, 0, 0);
+	ring_ask(&rig, 0, WRITE, 2, 8, 1);
 	ring_turn(&rig);
 	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &is_gone);
 	ck_assert_int_eq(err, 0);
@@ -274,7 +253,7 @@ START_TEST(a_barrier_under_way_is_awaited)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
-	ask(0, BARRIER, 1, 0, 0);
+	ring_ask(&rig, 0, BARRIER, 1, 0, 0);
 	ring_turn(&rig);
 	ck_assert_int_eq(probe.held_count, 1);
 	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &is_gone);
@@ -298,8 +277,8 @@ START_TEST(by_force_memory_is_let_go_at_once)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
-	ask(0, READ, 1, 0, 0);
-	ask(0, WRITE, 2, 8, 1);
+	ring_ask(&rig, 0, READ, 1, 0, 0);
+	ring_ask(&rig, 0, WRITE, 2, 8, 1);
 	ring_turn(&rig);
 	memset(rig.data, 0x77, 4096);
 	err = blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, true, ring_flag, &is_gone);
@@ -318,7 +297,7 @@ START_TEST(force_helps_who_waits_for_a_disk_that_hangs)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
-	ask(0, READ, 1, 0, 0);
+	ring_ask(&rig, 0, READ, 1, 0, 0);
 	ring_turn(&rig);
 	ck_assert_int_eq(
 		blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, ring_flag, &soft), 0);
@@ -345,10 +324,10 @@ START_TEST(a_close_answers_and_unmaps)
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	ck_assert_int_eq(ring_do(&rig, READ, 0, 1), 0);
 	probe.hold = true;
-	ask(0, READ, 1, 0, 0);
+	ring_ask(&rig, 0, READ, 1, 0, 0);
 	ring_turn(&rig);
 	vbd_close(rig.engine.vbd, false, outcome_done, &outcome);
-	ask(0, READ, 2, 0, 0); /* too late */
+	ring_ask(&rig, 0, READ, 2, 0, 0); /* too late */
 	ring_turn(&rig);
 	ck_assert(!outcome.ended);
 	probe_release(0);
@@ -370,8 +349,8 @@ START_TEST(a_forced_close_lets_go_at_once)
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
 	memset(rig.data, 0x77, 4096);
-	ask(0, READ, 1, 0, 0);
-	ask(0, WRITE, 2, 8, 1);
+	ring_ask(&rig, 0, READ, 1, 0, 0);
+	ring_ask(&rig, 0, WRITE, 2, 8, 1);
 	ring_turn(&rig);
 	if (_i) {
 		vbd_close(rig.engine.vbd, false, outcome_done, &outcome);
@@ -397,8 +376,8 @@ START_TEST(a_closed_disk_drops_requests_that_waited_for_it)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	probe.hold = true;
-	ask(0, WRITE, 1, 0, 0);
-	ask(0, BARRIER, 2, 0, 0);
+	ring_ask(&rig, 0, WRITE, 1, 0, 0);
+	ring_ask(&rig, 0, BARRIER, 2, 0, 0);
 	ring_turn(&rig);
 	vbd_close(rig.engine.vbd, false, outcome_done, &outcome);
 	probe_release(0);
@@ -470,7 +449,7 @@ START_TEST(polling_needs_no_events)
 	/* It does not ask to be woken, and sees the request all the same. */
 	front_direct(&rig.queues[0], FLUSH, 3, 0, NULL, 0);
 	ck_assert(!front_push(&rig.queues[0]));
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 3);
 }
 END_TEST
@@ -488,11 +467,11 @@ START_TEST(a_ring_can_be_looked_at_unasked)
 	for (queue = 0; queue < 3; queue++) {
 		front_direct(&rig.queues[queue], FLUSH, 3, 0, NULL, 0);
 		atomic_store(front_word(&rig.queues[queue], FRONT_REQ_PROD), 1);
-		ck_assert(!answered(queue, &response));
+		ck_assert(!ring_answered(&rig, queue, &response));
 	}
 	blkif_poll(rig.blkif);
 	for (queue = 0; queue < 3; queue++)
-		ck_assert(answered(queue, &response));
+		ck_assert(ring_answered(&rig, queue, &response));
 }
 END_TEST
 

@@ -8,10 +8,6 @@
 #include "drivers/core/server.h"
 #include "tests/fakexen/ring-rig.h"
 
-#define READ 0
-#define WRITE 1
-#define BARRIER 2
-#define PAGE 4096
 #define HOGS 16
 
 static struct ring_rig rig;
@@ -33,22 +29,6 @@ static struct buffers *
 pool(void)
 {
 	return tapdisk_server_buffers(rig.engine.server);
-}
-
-static void
-ask(unsigned queue, uint8_t op, uint64_t id, uint64_t sector, unsigned page)
-{
-	struct front_segment segment = ring_segment(&rig, page, 0, 7);
-
-	front_direct(&rig.queues[queue], op, id, sector, &segment, 1);
-	front_push(&rig.queues[queue]);
-}
-
-static bool
-answered(unsigned queue, struct front_response *response)
-{
-	ring_turn(&rig);
-	return front_response(&rig.queues[queue], response);
 }
 
 /* ---- memory -----------------------------------------------------------------------------------
@@ -86,8 +66,8 @@ START_TEST(without_memory_requests_wait_and_do_not_fail)
 	ring_fill(rig.data, 32 * PAGE, 4);
 	take_everything();
 	for (i = 0; i < 32; i++)
-		ask(0, _i, i, i * 8, i);
-	ck_assert(!answered(0, &response));
+		ring_ask(&rig, 0, _i, i, i * 8, i);
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(probe.reads + probe.writes, 0);
 	give_back();
 	for (i = 0; i < 32; i++) {
@@ -137,7 +117,7 @@ START_TEST(a_pause_waits_for_memory)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	take_everything();
-	ask(0, _i, 1, 0, 0);
+	ring_ask(&rig, 0, _i, 1, 0, 0);
 	ring_turn(&rig);
 	vbd_pause(rig.engine.vbd, outcome_done, &outcome);
 	ring_turn(&rig);
@@ -145,7 +125,7 @@ START_TEST(a_pause_waits_for_memory)
 	give_back();
 	rig_until(&rig.engine, &outcome.ended);
 	ck_assert_int_eq(outcome.err, 0);
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(response.status, 0);
 }
 END_TEST
@@ -157,7 +137,7 @@ START_TEST(a_disconnect_waits_for_memory)
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	take_everything();
 	memset(rig.data, 0x42, PAGE);
-	ask(0, WRITE, 1, 0, 0);
+	ring_ask(&rig, 0, WRITE, 1, 0, 0);
 	ring_turn(&rig);
 	ck_assert_int_eq(blkif_disconnect(rig.blkif, RING_DOMID, RING_DEVID, false, NULL, NULL), 0);
 	ring_turn(&rig);
@@ -175,8 +155,8 @@ START_TEST(by_force_memory_is_not_waited_for)
 {
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	take_everything();
-	ask(0, WRITE, 1, 0, 0);
-	ask(0, BARRIER, 2, 0, 0);
+	ring_ask(&rig, 0, WRITE, 1, 0, 0);
+	ring_ask(&rig, 0, BARRIER, 2, 0, 0);
 	ring_turn(&rig);
 	ck_assert_int_eq(ring_disconnect(&rig, true), 0);
 	ck_assert_uint_eq(guest_mapped(&rig.guest), 0);
@@ -194,7 +174,7 @@ START_TEST(a_close_does_not_wait_for_memory)
 
 	ck_assert_int_eq(ring_connect(&rig, NULL), 0);
 	take_everything();
-	ask(0, WRITE, 1, 0, 0);
+	ring_ask(&rig, 0, WRITE, 1, 0, 0);
 	ring_turn(&rig);
 	vbd_close(rig.engine.vbd, false, outcome_done, &outcome);
 	rig_until(&rig.engine, &outcome.ended);
@@ -329,7 +309,7 @@ hang(uint8_t op, uint64_t id)
 
 	vbd_set_timeout(rig.engine.vbd, 1);
 	probe.hold = true;
-	ask(0, op, id, 0, 0);
+	ring_ask(&rig, 0, op, id, 0, 0);
 	response = ring_wait(&rig, 0);
 	ck_assert_uint_eq(response.id, id);
 	ck_assert_int_eq(response.status, -1);
@@ -347,14 +327,14 @@ START_TEST(a_late_read_does_not_reach_the_guest)
 	ck_assert_uint_eq(buffers_left(pool()), left - PAGE);
 	memset(rig.data, 0x77, PAGE);
 	/* The place in the ring is free; the request that takes it is served. */
-	ask(0, READ, 2, 8, 1);
+	ring_ask(&rig, 0, READ, 2, 8, 1);
 	ring_turn(&rig);
 	ck_assert_int_eq(probe.held_count, 2);
 	probe_release(0);
-	ck_assert(answered(0, &response));
+	ck_assert(ring_answered(&rig, 0, &response));
 	ck_assert_uint_eq(response.id, 2);
 	ck_assert_int_eq(response.status, 0);
-	ck_assert(!answered(0, &response));
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(rig.data[0], 0x77);
 	ck_assert_uint_eq(buffers_left(pool()), left);
 	ck_assert_uint_eq(atomic_load(front_word(&rig.queues[0], FRONT_RSP_PROD)), 2);
@@ -373,7 +353,7 @@ START_TEST(a_late_write_is_answered_once)
 	memset(rig.data, 0x33, PAGE);
 	ck_assert_uint_eq(buffers_left(pool()), left - PAGE);
 	probe_release(0);
-	ck_assert(!answered(0, &response));
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(probe.store[0], 0x22);
 	ck_assert_uint_eq(buffers_left(pool()), left);
 	ck_assert_int_eq(ring_do(&rig, WRITE, 0, 1), 0);
@@ -390,14 +370,14 @@ START_TEST(all_places_of_a_ring_may_be_late)
 	vbd_set_timeout(rig.engine.vbd, 1);
 	probe.hold = true;
 	for (i = 0; i < 32; i++)
-		ask(0, READ, i, 0, i);
+		ring_ask(&rig, 0, READ, i, 0, i);
 	for (i = 0; i < 32; i++)
 		ck_assert_int_eq(ring_wait(&rig, 0).status, -1);
 	/* So many more wait, and are served when the disk lets go of the others. */
 	vbd_set_timeout(rig.engine.vbd, 60);
 	for (i = 0; i < 32; i++)
-		ask(0, READ, 100 + i, 0, i);
-	ck_assert(!answered(0, &response));
+		ring_ask(&rig, 0, READ, 100 + i, 0, i);
+	ck_assert(!ring_answered(&rig, 0, &response));
 	ck_assert_int_eq(probe.held_count, 32);
 	probe_release(0);
 	for (i = 0; i < 32; i++) {
@@ -441,7 +421,7 @@ START_TEST(answers_wait_for_a_slow_guest)
 	front_was_kicked(queue);
 	ring_fill(probe.store, 32 * PAGE, 2);
 	for (i = 0; i < 32; i++) {
-		ask(0, READ, 50 + i, i * 8, i);
+		ring_ask(&rig, 0, READ, 50 + i, i * 8, i);
 		ring_turn(&rig);
 		/* It asked to be told of the first answer, and has not looked since. */
 		ck_assert_int_eq(front_was_kicked(queue), i == 0);
@@ -455,7 +435,7 @@ START_TEST(answers_wait_for_a_slow_guest)
 	ck_assert(!front_response(queue, &response));
 	ck_assert_mem_eq(rig.data, probe.store, 32 * PAGE);
 	/* Now that it has looked, it is told again. */
-	ask(0, READ, 99, 0, 0);
+	ring_ask(&rig, 0, READ, 99, 0, 0);
 	ring_turn(&rig);
 	ck_assert(front_was_kicked(queue));
 }
@@ -472,7 +452,7 @@ START_TEST(the_guest_is_told_when_its_mark_is_passed)
 	front_was_kicked(queue);
 	atomic_store(front_word(queue, FRONT_RSP_EVENT), form.start + 20);
 	for (i = 1; i <= 32; i++) {
-		ask(0, READ, i, 0, 0);
+		ring_ask(&rig, 0, READ, i, 0, 0);
 		ring_turn(&rig);
 		ck_assert_int_eq(front_was_kicked(queue), i == 20);
 	}

@@ -5,10 +5,6 @@
 
 #include "tests/fakexen/ring-rig.h"
 
-#define READ 0
-#define WRITE 1
-#define PAGE 4096
-
 static struct ring_rig rig;
 
 static void

@@ -14,12 +14,6 @@
 #include "drivers/core/server.h"
 #include "tests/fakexen/ring-rig.h"
 
-#define READ 0
-#define WRITE 1
-#define BARRIER 2
-#define FLUSH 3
-#define PAGE 4096
-
 /* Places in the page of a disk or a ring ... */
 enum { VERSION = 0, BUSY = 8, READS = 16, WRITES = 48, ERRORS = 80 };
 /* ... and in that of a guest's device. */
