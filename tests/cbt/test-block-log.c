@@ -19,7 +19,6 @@
 
 #include "cbt/lib/cbt.h"
 #include "drivers/core/loop.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 
 #define SIZE ((uint64_t)KIT_SECTORS << SECTOR_SHIFT)
@@ -94,9 +93,7 @@ setup(void)
 	memset(expected, 0, sizeof(expected));
 	kit = (struct kit){ .seed = (unsigned)kit_number("CBT_SEED", (unsigned long)time(NULL)) };
 	printf("# CBT_SEED=%u\n", kit.seed);
-	kit.types = tapdisk_disktype_table();
-	for (kit.type = kit.types; strcmp(kit.type->handle, "log") != 0; kit.type++)
-		;
+	kit_choose(&kit, "log");
 	kit_begin(&kit);
 	kit_control(&kit)->max_delay = 3;
 	snprintf(with_log, sizeof(with_log), "%s", kit.params);

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "drivers/core/loop.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/crash/crash-run.h"
 #include "tests/crash/record.h"
 
@@ -43,10 +42,7 @@ crash_run_begin(struct crash_run *run, const char *handle)
 	/* Thousands of files are made and emptied: best in memory. */
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 0);
-	run->kit.types = tapdisk_disktype_table();
-	for (run->kit.type = run->kit.types; strcmp(run->kit.type->handle, handle) != 0;
-	     run->kit.type++)
-		;
+	kit_choose(&run->kit, handle);
 	kit_begin(&run->kit);
 	snprintf(run->images, sizeof(run->images), "%s/images", run->kit.dir);
 	snprintf(run->after, sizeof(run->after), "%s/after", run->kit.dir);

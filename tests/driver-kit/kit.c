@@ -202,6 +202,17 @@ kit_number(const char *variable, unsigned long otherwise)
 }
 
 void
+kit_choose(struct kit *kit, const char *handle)
+{
+	kit->types = tapdisk_disktype_table();
+	must(kit->types != NULL, "types");
+	kit->type = kit->types;
+	while (kit->type->handle && strcmp(kit->type->handle, handle) != 0)
+		kit->type++;
+	must(kit->type->handle != NULL, handle);
+}
+
+void
 kit_begin(struct kit *kit)
 {
 	struct tapdisk_config config = { .types = kit->types };

@@ -57,6 +57,9 @@ struct kit {
 /* The decimal number in a variable of the environment, or another where there is none. */
 unsigned long kit_number(const char *variable, unsigned long otherwise);
 
+/* The driver with that name, out of all there are; free(kit->types) after kit_end. */
+void kit_choose(struct kit *kit, const char *handle);
+
 /* A fresh image, server and attached disk.  The kit is left with what kit_end needs. */
 void kit_begin(struct kit *kit);
 void kit_end(struct kit *kit);

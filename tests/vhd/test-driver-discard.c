@@ -16,7 +16,6 @@
 #include <check.h>
 
 #include "common/io.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 #include "tests/driver-kit/make-vhd.h"
 #include "vhd/lib/bits.h"
@@ -53,9 +52,7 @@ begin(bool has_parent)
 				.entries = ENTRIES,
 				.batmap = true };
 
-	kit.types = tapdisk_disktype_table();
-	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
-		;
+	kit_choose(&kit, "vhd");
 	kit.kind = kit_kind("vhd", has_parent ? 3 : 0);
 	kit.seed = (unsigned)kit_number("VHD_DISCARD_SEED", (unsigned long)time(NULL));
 	printf("# VHD_DISCARD_SEED=%u\n", kit.seed);

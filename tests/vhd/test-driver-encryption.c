@@ -13,7 +13,6 @@
 
 #include "common/io.h"
 #include "drivers/core/loop.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 #include "tests/driver-kit/make-vhd.h"
 #include "vhd/lib/batmap.h"
@@ -114,9 +113,7 @@ make_encrypted(const struct shape *shape)
 static void
 begin(void)
 {
-	kit.types = tapdisk_disktype_table();
-	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
-		;
+	kit_choose(&kit, "vhd");
 	kit.seed = 1;
 	kit_begin(&kit);
 }

@@ -12,7 +12,6 @@
 #include <tapdisk.h>
 
 #include "drivers/core/loop.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 
 static struct kit kit;
@@ -20,9 +19,7 @@ static struct kit kit;
 static void
 begin(void)
 {
-	kit.types = tapdisk_disktype_table();
-	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
-		;
+	kit_choose(&kit, "vhd");
 	kit.seed = 1;
 	kit_begin(&kit);
 	ck_assert_int_eq(kit_open(&kit, 0), 0);

@@ -16,7 +16,6 @@
 
 #include "common/io.h"
 #include "drivers/core/loop.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 #include "tests/driver-kit/make-vhd.h"
 #include "vhd/lib/image.h"
@@ -219,9 +218,7 @@ START_TEST(test_chain)
 
 	kit.seed = (unsigned)kit_number("VHD_MODEL_SEED", (unsigned long)time(NULL));
 	printf("# VHD_MODEL_SEED=%u\n", kit.seed);
-	kit.types = tapdisk_disktype_table();
-	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
-		;
+	kit_choose(&kit, "vhd");
 	run_chain(variants[_i], kit_number("VHD_MODEL_STEPS", 250));
 	free(kit.types);
 }

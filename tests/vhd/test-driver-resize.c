@@ -11,7 +11,6 @@
 
 #include "common/io.h"
 #include "drivers/core/loop.h"
-#include "drivers/tapdisk-disktype.h"
 #include "tests/driver-kit/kit.h"
 #include "tests/driver-kit/make-vhd.h"
 #include "vhd/lib/image.h"
@@ -42,9 +41,7 @@ START_TEST(test_growing)
 	struct kit_request *flight[8];
 	uint64_t i;
 
-	kit.types = tapdisk_disktype_table();
-	for (kit.type = kit.types; strcmp(kit.type->handle, "vhd") != 0; kit.type++)
-		;
+	kit_choose(&kit, "vhd");
 	kit.seed = 1;
 	kit_begin(&kit);
 	ck_assert_int_eq(make_vhd(kit.image, &how, NULL), 0);
