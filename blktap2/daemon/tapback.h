@@ -13,7 +13,6 @@
  *	legacy.c	those that know no frames
  *	leftovers.c	rings of devices that are none any more
  *	locate.c	which tapdisk serves a minor
- *	stats.c		statistics for monitors
  *	store.c loop.c log.c parse.c options.c instance.c notify.c	what they stand on
  */
 #ifndef DAEMON_TAPBACK_H
