@@ -98,6 +98,24 @@ START_TEST(requests_are_translated)
 }
 END_TEST
 
+/* Words that the kernel's driver makes: its flags begin at bit 8, and are not moved there. */
+START_TEST(flags_are_where_the_kernel_has_them)
+{
+	struct vbd_request out;
+
+	ck_assert_int_eq(translate(0x2001, 1, &out), 0); /* FUA */
+	ck_assert_int_eq(out.op, TD_OP_WRITE);
+	ck_assert_uint_eq(out.flags, TD_REQ_FUA);
+	ck_assert_int_eq(translate(0x8005, 1, &out), 0); /* NOUNMAP */
+	ck_assert_int_eq(out.op, TD_OP_WRITE_ZEROES);
+	ck_assert_uint_eq(out.flags, TD_REQ_NO_UNMAP);
+	ck_assert_int_eq(translate(0x15f01, 1, &out), 0); /* all others */
+	ck_assert_uint_eq(out.flags, 0);
+	ck_assert_int_eq(translate(0x2000, 1, &out), 0); /* a read has nothing to make durable */
+	ck_assert_uint_eq(out.flags, 0);
+}
+END_TEST
+
 START_TEST(what_was_not_offered_is_refused)
 {
 	struct vbd_request out;
@@ -123,6 +141,7 @@ main(void)
 	tcase_add_test(tcase, commands_have_the_numbers_of_the_kernel);
 	tcase_add_test(tcase, a_disk_is_described);
 	tcase_add_test(tcase, requests_are_translated);
+	tcase_add_test(tcase, flags_are_where_the_kernel_has_them);
 	tcase_add_test(tcase, what_was_not_offered_is_refused);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

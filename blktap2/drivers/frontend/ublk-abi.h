@@ -95,7 +95,7 @@ static_assert(sizeof(struct ublk_params) == 64, "layout of ublk");
 
 /* /dev/ublkc<N> is mapped: a struct ublk_request for each tag of the queue. */
 struct ublk_request {
-	uint32_t op_flags; /* op in 8 bits, then flags */
+	uint32_t op_flags; /* op in the low 8 bits, flags where they are in the word */
 	uint32_t sectors;
 	uint64_t sector;
 	uint64_t address;
@@ -109,8 +109,8 @@ static_assert(sizeof(struct ublk_request) == 24, "layout of ublk");
 #define UBLK_OP_WRITE_ZEROES 5
 
 #define UBLK_REQUEST_OP(op_flags) ((op_flags)&0xff)
-#define UBLK_REQUEST_FUA (1u << (8 + 13))
-#define UBLK_REQUEST_NO_UNMAP (1u << (8 + 15))
+#define UBLK_REQUEST_FUA (1u << 13)
+#define UBLK_REQUEST_NO_UNMAP (1u << 15)
 
 struct ublk_io {
 	uint16_t queue;
