@@ -86,10 +86,12 @@ void
 ctl_clean_device(const struct ctl *ctl, int pid, int minor)
 {
 	AUTO_FREE char *name = NULL;
+	AUTO_CLOSE int lock = -1;
 	char target[64] = "";
 	unsigned long number;
 
-	if (!minor_wants_device(ctl->dir, minor))
+	/* By now the number may be another tapdisk's, and what has its name with it. */
+	if (minor_lock(ctl->dir, minor, &lock) || !minor_wants_device(ctl->dir, minor))
 		return;
 	name = minor_device(minor);
 	if (!name || readlink(name, target, sizeof(target) - 1) < 0)

@@ -33,3 +33,24 @@ tap-ctl open -p "$pid" -m 0 -a "aio:$tmp/img" || fail "the disk that had no devi
 tap-ctl destroy -p "$pid" -m 0
 wait_gone "$pid"
 nothing_left
+
+# A number that has found another owner keeps its name when what is left of the last one is removed.
+test "$(id -u)" -eq 0 || exit 0
+last=$pid
+number=$((16384 - 1 - $$ % 4096)) # tests of other folders have the same /dev
+tap-ctl allocate -m $number >/dev/null
+echo device >"$BLKTAP_CONTROL_DIR/tapdisk/tapdisk-$number"
+pid=$(tap-ctl spawn)
+tap-ctl attach -p "$pid" -m $number
+mkdir -p /dev/xen/blktap-2
+at_exit rmdir -p --ignore-fail-on-non-empty /dev/xen/blktap-2
+name=/dev/xen/blktap-2/tapdev$number
+ln -s /dev/ublkb77777 "$name"
+at_exit rm -f "$name"
+tap-ctl destroy -p "$last" -m $number 2>"$tmp/err" || fail "destroy of a dead one: $(cat "$tmp/err")"
+test -L "$name" || fail "the name of another's device was removed"
+kill -KILL "$pid"
+wait_gone "$pid"
+tap-ctl destroy -p "$pid" -m $number
+test ! -L "$name" || fail "the name of a dead device is still there"
+nothing_left
