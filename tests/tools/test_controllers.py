@@ -149,6 +149,35 @@ class Command(WithStub):
         controller.destroy('/x/tapdisk/tapdisk-7')
         self.assertEqual(self.calls(), ['[list]'])
 
+    def test_a_device_of_the_kernel_is_known_by_its_name(self):
+        # ... and not by the numbers of what it stands for, which may be gone.
+        controller = self.module.TapdiskController
+        self.write('out', 'pid=8 minor=0 state=0 args=aio:/c\npid=9 minor=2 state=0 args=aio:/d\n')
+        with mock.patch.object(controller, 'TAP_DEV', os.path.join(self.folder, 'tapdev')):
+            for target in '/dev/nbd0', '/dev/null':
+                device = controller.TAP_DEV + '2'
+                os.symlink(target, device)
+                controller.destroy(device)
+                self.assertEqual(self.calls(), ['[list]', '[destroy][-p9][-m2]'])
+                os.unlink(device)
+            for device in controller.TAP_DEV, controller.TAP_DEV + '2p1', controller.TAP_DEV + '2\n':
+                self.assertIsNone(controller.fromDevice(device))
+
+    def test_a_name_of_any_bytes_is_one_disk(self):
+        image = '/\u2028pid=1 minor=0 state=0 args=aio:/\r\x85\f\udcff'
+        out = f'pid=8 minor=0 state=0 args=aio:{image}\npid=9 minor=2 state=0 args=aio:/d\n'
+        with open(os.path.join(self.folder, 'out'), 'wb') as file:
+            file.write(out.encode('utf-8', 'surrogateescape'))
+        self.assertEqual([(disk.pid, disk.image) for disk in self.module.TapdiskController.list()],
+                         [('8', image), ('9', '/d')])
+        self.write('exits', '22\n')  # without --json
+        self.assertEqual([(row.pid, row.path) for row in self.module.TapCtl().list()],
+                         [(8, image), (9, '/d')])
+
+    def test_a_host_without_disks_has_none(self):
+        self.write('out', '')
+        self.assertEqual(self.module.TapdiskController.list(), [])
+
     def test_a_failure_says_everything(self):
         self.write('exits', '16\n')
         with self.assertRaises(self.module.TapdiskException) as caught:

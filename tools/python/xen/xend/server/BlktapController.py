@@ -5,7 +5,6 @@ import errno
 import logging
 import os
 import re
-import stat
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -117,17 +116,14 @@ class Tapdisk:
 
 
 def _minor_of(device: str) -> int:
-    """The minor of a kernel device, of a marker, or of an NBD export; -1 for anything else."""
-    marker = re.search(r'/(?:tapdisk-|nbd[1-9][0-9]*\.)([0-9]+)$', device)
-    if marker:
-        return int(marker[1])
-    if not device.startswith(TapdiskController.TAP_DEV):
-        return -1
-    try:
-        status = os.stat(device)
-    except OSError:
-        return -1
-    return os.minor(status.st_rdev) if stat.S_ISBLK(status.st_mode) else -1
+    """The minor of a kernel device, of a marker, or of an NBD export; -1 for anything else.
+
+    A kernel device is known by its name: it may stand for one of a driver that has numbers of its
+    own, and that may be gone.
+    """
+    known = (re.fullmatch(re.escape(TapdiskController.TAP_DEV) + '([0-9]+)', device) or
+             re.search(r'/(?:tapdisk-|nbd[1-9][0-9]*\.)([0-9]+)\Z', device))
+    return int(known[1]) if known else -1
 
 
 class TapdiskController:
@@ -160,7 +156,9 @@ class TapdiskController:
     @staticmethod
     def list() -> List[Tapdisk]:
         disks = []
-        for line in TapdiskController.exc('list').splitlines():
+        for line in TapdiskController.exc('list').split('\n'):
+            if not line:
+                continue
             words = tapctl.words_of(line)
             minor = int(words.get('minor', -1))
             dtype, _, image = words.get('args', '').partition(':')

@@ -52,14 +52,19 @@ class TapCtlError(TapdiskException):
         return f'{super().__str__()}: {os.strerror(self.rc)}'
 
 
+def text_of(said: bytes) -> str:
+    """What a command said, line ends as they are; file names need not be UTF-8."""
+    return said.decode('utf-8', 'surrogateescape')
+
+
 def doexec(args: Union[str, Sequence[str]],
            inputtext: Optional[str] = None) -> Tuple[int, TextIO, TextIO]:
     """Run a command without a shell; its status, and what it said as files."""
     words = [args] if isinstance(args, str) else list(args)
-    done = subprocess.run(words, input=inputtext or '', stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True, close_fds=True,
+    done = subprocess.run(words, input=(inputtext or '').encode('utf-8', 'surrogateescape'),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, close_fds=True,
                           check=False)
-    return done.returncode, io.StringIO(done.stdout), io.StringIO(done.stderr)
+    return done.returncode, io.StringIO(text_of(done.stdout)), io.StringIO(text_of(done.stderr))
 
 
 def control_dir() -> str:
@@ -155,8 +160,7 @@ class TapCtl:
             raise TapCtlError(command, errno.ETIMEDOUT, '', 'no answer') from None
         except OSError as why:
             raise TapCtlError(command, why.errno or errno.EIO, '', str(why)) from None
-        out = done.stdout.decode('utf-8', 'surrogateescape')
-        err = done.stderr.decode('utf-8', 'surrogateescape')
+        out, err = text_of(done.stdout), text_of(done.stderr)
         if done.returncode:
             raise TapCtlError(command, done.returncode, out.strip(), err.strip())
         return out
@@ -209,7 +213,7 @@ class TapCtl:
                 if why.errno != errno.EINVAL:
                     raise
                 self._json = False
-        rows = [row_of_line(line) for line in self.run('list', *chosen).splitlines()]
+        rows = [row_of_line(line) for line in self.run('list', *chosen).split('\n') if line]
         if dtype is not None and path is not None:
             # With both, blanks and commas of the path were printed as octal numbers.
             rows = [row._replace(path=path) for row in rows]
