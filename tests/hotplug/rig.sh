@@ -21,14 +21,14 @@ device() {
     XENBUS_TYPE=$1
     XENBUS_PATH=backend/$1/$2/$3
     export XENBUS_TYPE XENBUS_PATH
-    xenstore-write "$XENBUS_PATH/params" "$4" "$XENBUS_PATH/mode" "$5" \
+    xenstore-write -R -- "$XENBUS_PATH/params" "$4" "$XENBUS_PATH/mode" "$5" \
         "$XENBUS_PATH/frontend-id" "$2"
     # A machine per domain, unless the test has said otherwise.
     xenstore-exists "/local/domain/$2/vm" || xenstore-write "/local/domain/$2/vm" "/vm/$2"
 }
 
 key() {
-    xenstore-read "$1" 2>/dev/null || :
+    xenstore-read -R "$1" 2>/dev/null || :
 }
 
 script() {
@@ -53,7 +53,7 @@ refuse_device() {
     ! script add || fail "a device was added that should have been refused with: $2"
     test "$(key "$XENBUS_PATH/hotplug-status")" = "$1" ||
         fail "hotplug-status $(key "$XENBUS_PATH/hotplug-status"), not $1"
-    key "$XENBUS_PATH/hotplug-error" | grep -qF "$2" ||
+    key "$XENBUS_PATH/hotplug-error" | grep -qF -e "$2" ||
         fail "hotplug-error does not say \"$2\": $(key "$XENBUS_PATH/hotplug-error")"
     no_lock_left
 }

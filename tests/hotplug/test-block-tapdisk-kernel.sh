@@ -53,6 +53,7 @@ test "$pid.$minor" = 4711.7 || fail "pid and minor: $pid.$minor"
 device vbd 2 51712 "vhd:/other" r
 add_device
 called "create -a vhd:/other -R -K"
+remove_device
 : >"$CALLS"
 SERVED=yes
 export SERVED

@@ -36,6 +36,18 @@ device vbd3 5 51712 "aio:$image" 'w!'
 add_device
 remove_device
 
+# By another name of the file, by another type of image, or while its tapdisk does not answer: no
+# second tapdisk comes beside one that writes, not for its own machine and not by force.
+ln -s image "$tmp/link"
+ln "$image" "$tmp/hard"
+kill -STOP "$writer"
+for target in "aio:$tmp/link" "aio:$tmp/hard" "sync:$image" "aio:$image"; do
+    device vbd3 1 51744 "$target" 'w!'
+    refuse_device error "another disk has it open"
+done
+kill -CONT "$writer"
+rm -r "$tmp/link" "$tmp/hard" "$XENSTORE/local/domain/0/backend/vbd3/1/51744"
+
 # Many devices of one domain on one image.
 device vbd3 1 51728 "aio:$image" r
 add_device
@@ -54,14 +66,26 @@ for domain in 6 7 8; do
 done
 device vbd3 9 51712 "aio:$image" w
 refuse_device busy "uses it already"
+
+# A reader that calls it another type has a tapdisk of its own, which goes with him.
+readers=$pid
+device vbd3 11 51712 "sync:$image" r
+add_device
+test "$pid" != "$readers" || fail "one tapdisk serves two types"
+remove_device
+wait_gone "$pid"
+pid=$readers
+! gone "$readers" || fail "removing a device has stopped another's tapdisk"
 xenstore-write /local/domain/10/vm /vm/6
 rm -r "$XENSTORE/local/domain/0/backend/vbd3/9"
 for domain in 7 8; do
     XENBUS_PATH=backend/vbd3/$domain/51712
     remove_device
 done
-device vbd3 10 51712 "aio:$image" w
-refuse_device busy "served read-only already"
+for mode in w 'w!'; do
+    device vbd3 10 51712 "aio:$image" "$mode"
+    refuse_device busy "served read-only already"
+done
 XENBUS_PATH=backend/vbd3/6/51712
 remove_device
 wait_gone "$pid"

@@ -43,6 +43,27 @@ for target in "raw:$image" "tap:aio:$image" "tap2:tapdisk:aio:$image" "aio:aio:$
     wait_gone "$pid"
 done
 
+# Names as people and programs make them are taken as they are.
+mkdir "$tmp/-odd"
+# shellcheck disable=SC2016 # nothing here is for the shell
+odd="$tmp/-odd/"'straße \101\n "'"'"' * [a-z]? $(exit 1)`exit 1`$HOME #%;&<>{}~!^ '
+truncate -s 1M "$odd"
+device vbd3 1 51712 "aio:$odd" w
+add_device
+tap-ctl list -p "$pid" | grep -qF "args=aio:$odd" || fail "odd name: another image is served"
+first=$pid
+device vbd3 1 51728 "aio:$odd" w
+add_device
+test "$pid" = "$first" || fail "an odd name is not found again"
+remove_device
+XENBUS_PATH=backend/vbd3/1/51712
+remove_device
+wait_gone "$first"
+rm "$odd"
+device vbd3 1 51712 "aio:$odd" w
+refuse_device error "aio:$odd: cannot open: No such file or directory"
+nothing_left
+
 # A chain of images, whose path has blanks.
 vhd-util create -n "$tmp/the base.vhd" -s 4
 vhd-util snapshot -n "$tmp/the leaf.vhd" -p "$tmp/the base.vhd"
@@ -73,6 +94,49 @@ device vbd3 1 51712 "" w
 refuse_device error "no target"
 device vbd3 1 51712 "/x" w
 refuse_device error "TYPE:PATH"
+device vbd3 1 51712 "-x" w
+refuse_device error "-x: a target is TYPE:PATH"
+device vbd3 1 51712 "aio:/a
+aio:/b" w
+refuse_device error "one line"
+
+# A lock that cannot be had is told, too.
+mkdir "$BLKTAP_HOTPLUG_LOCKS/block"
+device vbd3 1 51712 "aio:$image" w
+! script add || fail "added without a lock"
+test "$(key "$XENBUS_PATH/hotplug-error")" = "cannot open $BLKTAP_HOTPLUG_LOCKS/block" ||
+    fail "without a lock: $(key "$XENBUS_PATH/hotplug-error")"
+rmdir "$BLKTAP_HOTPLUG_LOCKS/block"
+nothing_left
+
+# What the toolstack cannot be told of is taken back.
+UNWRITABLE=hotplug-status
+export UNWRITABLE
+! script add || fail "added, and the toolstack does not know"
+unset UNWRITABLE
+nothing_left
+no_lock_left
+script remove || fail "remove after an add that was undone: $(cat "$tmp/script.out")"
+script remove || fail "remove once more: $(cat "$tmp/script.out")"
+
+# So it is when the script is told to end while the tapdisk starts.
+cat >"$tmp/bin/tap-ctl" <<'FAKE'
+#!/bin/sh
+PATH=${PATH#*:}
+test "$1" = create || exec tap-ctl "$@"
+tap-ctl "$@"
+process=$PPID
+while test "$(cat "/proc/$process/comm")" = block-tapdisk; do
+    script=$process
+    process=$(awk '{ print $4 }' "/proc/$process/stat")
+done
+kill -TERM "$script"
+FAKE
+chmod +x "$tmp/bin/tap-ctl"
+! script add || fail "a script that was told to end has added a device"
+rm "$tmp/bin/tap-ctl"
+nothing_left
+no_lock_left
 
 # A tapdisk that was killed is no obstacle to the removal, nor to the next device.
 device vbd3 1 51712 "aio:$image" w
