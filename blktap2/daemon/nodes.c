@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading and writing the nodes of a device.
+ * Reading the nodes of a device: what the toolstack says, and the guest.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +11,11 @@
 #include <tapdisk-message.h>
 
 #include "daemon/locate.h"
+#include "daemon/nodes-internal.h"
 #include "daemon/tapback.h"
 
-#define NUMBER_BYTES 33
 #define SHOWN_BYTES 65 /* of foreign text in the log */
-#define RETRIES 16     /* of a transaction that others have spoilt */
 #define RING_RETRIES 8 /* of reading a ring that is being changed */
-#define SET_MAX 20
-#define SET_VALUE_BYTES 24
 
 #define LOCATE_AGAIN_MS 2000
 
@@ -29,20 +25,19 @@
 /* ---- one node ---------------------------------------------------------------------------------
  */
 
-static void
-path_of(const struct device *device, const char *name, char *path)
+void
+nodes_path(const struct device *device, const char *name, char *path)
 {
 	snprintf(path, STORE_PATH_MAX, "%s/%s", device->nodes.backend, name);
 }
 
-/* A node of our directory.  Missing ones are empty. */
-static int
-get(struct device *device, store_tx tx, const char *name, char *value, size_t size)
+int
+nodes_get(struct device *device, store_tx tx, const char *name, char *value, size_t size)
 {
 	char path[STORE_PATH_MAX];
 	int err;
 
-	path_of(device, name, path);
+	nodes_path(device, name, path);
 	err = store_read(device->tapback->store, tx, path, value, size);
 	if (err == -ENOENT) {
 		*value = '\0';
@@ -58,21 +53,20 @@ is_no_value(int err)
 	return err == -EMSGSIZE || err == -EINVAL;
 }
 
-/* The same as get, where what is no value is a mistake of the toolstack: -EINVAL and *why. */
+/* The same as nodes_get, where what is no value is a mistake of the toolstack: -EINVAL and *why. */
 static int
 get_value(struct device *device, const char *name, char *value, size_t size, struct reason *why)
 {
-	int err = get(device, STORE_NO_TX, name, value, size);
+	int err = nodes_get(device, STORE_NO_TX, name, value, size);
 
 	return is_no_value(err) ? reason(why, -EINVAL, "%s: not a value", name) : err;
 }
 
-/* Garbage says nothing, like a node that is not there. */
-static int
-get_online(struct device *device, store_tx tx, bool *online)
+int
+nodes_get_online(struct device *device, store_tx tx, bool *online)
 {
-	char value[NUMBER_BYTES];
-	int err = get(device, tx, "online", value, sizeof(value));
+	char value[NODES_NUMBER_BYTES];
+	int err = nodes_get(device, tx, "online", value, sizeof(value));
 
 	if (err && !is_no_value(err))
 		return err;
@@ -80,11 +74,10 @@ get_online(struct device *device, store_tx tx, bool *online)
 	return 0;
 }
 
-/* A state: it is always one of the enumeration, whatever the node holds. */
-static int
-get_state(struct device *device, store_tx tx, const char *directory, enum xenbus_state *state)
+int
+nodes_get_state(struct device *device, store_tx tx, const char *directory, enum xenbus_state *state)
 {
-	char path[STORE_PATH_MAX], value[NUMBER_BYTES];
+	char path[STORE_PATH_MAX], value[NODES_NUMBER_BYTES];
 	int err;
 
 	snprintf(path, sizeof(path), "%s/state", directory);
@@ -143,7 +136,7 @@ nodes_free(struct device *device)
 static int
 find_frontend(struct device *device, struct reason *why)
 {
-	char path[STORE_PATH_MAX], id[NUMBER_BYTES], shown[NODES_PATH_BYTES];
+	char path[STORE_PATH_MAX], id[NODES_NUMBER_BYTES], shown[NODES_PATH_BYTES];
 	struct device_nodes *nodes = &device->nodes;
 	uint32_t domid;
 	int err = get_value(device, "frontend", path, sizeof(path), why);
@@ -184,8 +177,8 @@ find_numbered_disk(struct device *device)
 {
 	const struct attach *attach = &device->attach;
 	uint32_t major, minor, pid;
-	char value[NUMBER_BYTES];
-	int err = get(device, STORE_NO_TX, "physical-device", value, sizeof(value));
+	char value[NODES_NUMBER_BYTES];
+	int err = nodes_get(device, STORE_NO_TX, "physical-device", value, sizeof(value));
 
 	if (err && !is_no_value(err))
 		return err;
@@ -210,7 +203,7 @@ nodes_find_disk(struct device *device)
 {
 	char path[STORE_PATH_MAX];
 	uint32_t pid, minor;
-	int err = get(device, STORE_NO_TX, "physical-device-path", path, sizeof(path));
+	int err = nodes_get(device, STORE_NO_TX, "physical-device-path", path, sizeof(path));
 
 	if (err && err != -EMSGSIZE && err != -EINVAL)
 		return err;
@@ -230,7 +223,7 @@ find_node(struct device *device, const char *name, bool *is_there)
 	char path[STORE_PATH_MAX], value[4];
 	int err;
 
-	path_of(device, name, path);
+	nodes_path(device, name, path);
 	err = store_read(device->tapback->store, STORE_NO_TX, path, value, sizeof(value));
 	*is_there = err != -ENOENT;
 	return err == -EPIPE ? err : 0;
@@ -259,11 +252,11 @@ find_mode(struct device *device, const struct state_view *view)
 static int
 look_at_wishes(struct device *device, struct state_view *view)
 {
-	char value[NUMBER_BYTES];
-	int err = get_online(device, STORE_NO_TX, &view->online);
+	char value[NODES_NUMBER_BYTES];
+	int err = nodes_get_online(device, STORE_NO_TX, &view->online);
 
 	if (!err)
-		err = get(device, STORE_NO_TX, "hotplug-status", value, sizeof(value));
+		err = nodes_get(device, STORE_NO_TX, "hotplug-status", value, sizeof(value));
 	if (err && !is_no_value(err))
 		return err;
 	view->hotplug_done = !err && strcmp(value, "connected") == 0;
@@ -274,7 +267,7 @@ int
 nodes_look(struct device *device, struct state_view *view, struct reason *why)
 {
 	struct device_nodes *nodes = &device->nodes;
-	int err = get_state(device, STORE_NO_TX, nodes->backend, &view->own);
+	int err = nodes_get_state(device, STORE_NO_TX, nodes->backend, &view->own);
 
 	if (err)
 		return err;
@@ -288,7 +281,7 @@ nodes_look(struct device *device, struct state_view *view, struct reason *why)
 	if (!err)
 		err = watch_frontend(device);
 	if (!err)
-		err = get_state(device, STORE_NO_TX, nodes->frontend, &view->frontend);
+		err = nodes_get_state(device, STORE_NO_TX, nodes->frontend, &view->frontend);
 	if (!err)
 		err = look_at_wishes(device, view);
 	view->wait_for_hotplug = nodes->is_xapi;
@@ -302,8 +295,8 @@ nodes_look(struct device *device, struct state_view *view, struct reason *why)
 static int
 get_optional(struct device *device, const char *name, uint32_t max, uint32_t *number)
 {
-	char value[NUMBER_BYTES];
-	int err = get(device, STORE_NO_TX, name, value, sizeof(value));
+	char value[NODES_NUMBER_BYTES];
+	int err = nodes_get(device, STORE_NO_TX, name, value, sizeof(value));
 
 	*number = 0;
 	if (err && !is_no_value(err))
@@ -317,7 +310,7 @@ get_optional(struct device *device, const char *name, uint32_t max, uint32_t *nu
 static bool
 is_persistent(struct device *device, const char *directory)
 {
-	char value[NUMBER_BYTES], path[STORE_PATH_MAX];
+	char value[NODES_NUMBER_BYTES], path[STORE_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/feature-persistent", directory);
 	return store_read(device->tapback->store, STORE_NO_TX, path, value, sizeof(value)) == 0 &&
@@ -327,7 +320,7 @@ is_persistent(struct device *device, const char *directory)
 int
 nodes_wish(struct device *device, struct device_wish *wish, struct reason *why)
 {
-	char value[NUMBER_BYTES], shown[NUMBER_BYTES];
+	char value[NODES_NUMBER_BYTES], shown[NODES_NUMBER_BYTES];
 	int err = get_value(device, "mode", value, sizeof(value), why);
 
 	*wish = (struct device_wish){ 0 };
@@ -356,7 +349,7 @@ nodes_compare_params(struct device *device)
 {
 	const struct attach *attach = &device->attach;
 	char params[DISK_PARAMS_MAX], wanted[SHOWN_BYTES], found[SHOWN_BYTES];
-	int err = get(device, STORE_NO_TX, "params", params, sizeof(params));
+	int err = nodes_get(device, STORE_NO_TX, "params", params, sizeof(params));
 
 	if (is_no_value(err) || (!err && (!*params || !*attach->info.params ||
 					  strcmp(params, attach->info.params) == 0)))
@@ -372,8 +365,8 @@ nodes_compare_params(struct device *device)
 int
 nodes_announced(struct device *device, uint64_t *sectors)
 {
-	char value[NUMBER_BYTES];
-	int err = get(device, STORE_NO_TX, "sectors", value, sizeof(value));
+	char value[NODES_NUMBER_BYTES];
+	int err = nodes_get(device, STORE_NO_TX, "sectors", value, sizeof(value));
 
 	if (!err) /* it is our own */
 		*sectors = strtoull(value, NULL, 10);
@@ -404,8 +397,8 @@ get_ring_node(void *arg, const char *name, char *value, size_t size)
 static int
 get_offered(struct device *device, store_tx tx, const char *name, uint32_t max, uint32_t *limit)
 {
-	char value[NUMBER_BYTES];
-	int err = get(device, tx, name, value, sizeof(value));
+	char value[NODES_NUMBER_BYTES];
+	int err = nodes_get(device, tx, name, value, sizeof(value));
 
 	if (!err)
 		parse_number(value, max, limit);
@@ -448,7 +441,7 @@ try_ring(struct device *device, struct ring *ring, struct reason *why)
 		err = ring_read(&source, &limits, ring, why);
 	if (!err || err == -EPROTO) {
 		/* A guest that is leaving takes its nodes away: that is nothing wrong. */
-		end = get_state(device, place.tx, device->nodes.frontend, &state);
+		end = nodes_get_state(device, place.tx, device->nodes.frontend, &state);
 		if (!end && state != device->view.frontend)
 			end = -ESTALE;
 		if (end)
@@ -471,249 +464,4 @@ nodes_ring(struct device *device, struct ring *ring, struct reason *why)
 	for (tries = 0; err == -EAGAIN && tries < RING_RETRIES; tries++)
 		err = try_ring(device, ring, why);
 	return err == -EAGAIN ? -ESTALE : err;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------
- */
-
-/* Values to be written together. */
-struct set {
-	unsigned count;
-	struct {
-		const char *name;
-		char value[SET_VALUE_BYTES];
-	} node[SET_MAX];
-};
-
-static void
-put(struct set *set, const char *name, uint64_t value)
-{
-	set->node[set->count].name = name;
-	snprintf(set->node[set->count].value, sizeof(set->node[0].value), "%llu",
-		 (unsigned long long)value);
-	set->count++;
-}
-
-/* What a transaction writes. */
-struct change {
-	const struct set *set;   /* NULL: nothing */
-	const char *error;       /* NULL: leave it */
-	enum xenbus_state state; /* XENBUS_MISSING: leave it */
-	bool needs_online;
-};
-
-static int
-write_error(struct device *device, store_tx tx, const char *error)
-{
-	char path[STORE_PATH_MAX];
-	int err;
-
-	path_of(device, "error", path);
-	if (*error)
-		return store_set(device->tapback->store, tx, path, error);
-	err = store_remove(device->tapback->store, tx, path);
-	return err == -ENOENT ? 0 : err;
-}
-
-/* Is everything as it was when the change was decided upon? */
-static int
-check_unchanged(struct device *device, store_tx tx, const struct change *change)
-{
-	enum xenbus_state own = XENBUS_MISSING;
-	bool online = true;
-	int err = get_state(device, tx, device->nodes.backend, &own);
-
-	if (err)
-		return err;
-	if (own == XENBUS_MISSING)
-		return -ENOENT;
-	if (own != device->view.own)
-		return -ESTALE;
-	if (change->needs_online)
-		err = get_online(device, tx, &online);
-	return online ? err : -ESTALE;
-}
-
-static int
-write_change(struct device *device, store_tx tx, const struct change *change)
-{
-	struct store *store = device->tapback->store;
-	char path[STORE_PATH_MAX], state[NUMBER_BYTES];
-	int err = check_unchanged(device, tx, change);
-	unsigned i;
-
-	for (i = 0; !err && change->set && i < change->set->count; i++) {
-		path_of(device, change->set->node[i].name, path);
-		err = store_set(store, tx, path, change->set->node[i].value);
-	}
-	if (!err && change->error)
-		err = write_error(device, tx, change->error);
-	if (err || change->state == XENBUS_MISSING)
-		return err;
-	/* Even if it is the same: the guest looks when it is written. */
-	path_of(device, "state", path);
-	snprintf(state, sizeof(state), "%d", (int)change->state);
-	return store_write(store, tx, path, state);
-}
-
-static int
-apply(struct device *device, const struct change *change)
-{
-	struct store *store = device->tapback->store;
-	unsigned tries;
-	store_tx tx;
-	int err = -EAGAIN;
-
-	for (tries = 0; err == -EAGAIN && tries < RETRIES; tries++) {
-		err = store_begin(store, &tx);
-		if (err)
-			return err;
-		err = write_change(device, tx, change);
-		if (err)
-			store_abort(store, tx);
-		else
-			err = store_commit(store, tx);
-	}
-	if (!err && change->state != XENBUS_MISSING)
-		device->transitions++;
-	return err;
-}
-
-/* ---- what is written --------------------------------------------------------------------------
- */
-
-/* Nobody knows what a legacy tapdisk makes of indirect requests; a guest takes 0 for none. */
-static unsigned
-indirect_segments(const struct device *device)
-{
-	return attach_is_legacy(device) ? 0 : ATTACH_INDIRECT_SEGMENTS;
-}
-
-int
-nodes_offer(struct device *device)
-{
-	const struct tb_options *options = &device->tapback->options;
-	const struct attach *attach = &device->attach;
-	bool can_flush =
-		attach->disk != DISK_READY || attach->info.capabilities & TAPDISK_CAN_FLUSH;
-	uint32_t queues = options->max_queues, order = options->max_order;
-	struct set set = { 0 };
-	const struct change change = { .set = &set, .error = "", .state = XENBUS_INIT_WAIT };
-
-	attach_limit(device, &queues, &order);
-	put(&set, "max-ring-page-order", order);
-	put(&set, "max-ring-pages", 1u << order);
-	put(&set, "multi-queue-max-queues", queues);
-	put(&set, "feature-barrier", can_flush && !options->no_barrier);
-	put(&set, "feature-flush-cache", can_flush);
-	put(&set, "feature-persistent", options->persistent && !attach_is_legacy(device));
-	put(&set, "feature-max-indirect-segments", indirect_segments(device));
-	return apply(device, &change);
-}
-
-int
-nodes_connected(struct device *device)
-{
-	const struct tb_options *options = &device->tapback->options;
-	const struct attach *attach = &device->attach;
-	const struct disk_info *info = &attach->info;
-	bool can_flush = info->capabilities & TAPDISK_CAN_FLUSH;
-	bool can_discard = info->capabilities & TAPDISK_CAN_DISCARD && attach->wish.discard;
-	struct set set = { 0 };
-	const struct change change = {
-		.set = &set, .error = "", .state = XENBUS_CONNECTED, .needs_online = true
-	};
-
-	put(&set, "sectors", info->sectors);
-	put(&set, "sector-size", info->sector_size);
-	put(&set, "physical-sector-size", info->phys_sector_size);
-	put(&set, "info",
-	    (attach->wish.writable ? 0 : DISK_INFO_READ_ONLY) |
-		    (attach->wish.cdrom ? DISK_INFO_CDROM : 0));
-	put(&set, "feature-barrier", can_flush && !options->no_barrier);
-	put(&set, "feature-flush-cache", can_flush);
-	put(&set, "feature-discard", can_discard);
-	if (can_discard) {
-		put(&set, "discard-granularity", info->phys_sector_size);
-		put(&set, "discard-alignment", 0);
-	}
-	put(&set, "feature-max-indirect-segments", indirect_segments(device));
-	put(&set, "kthread-pid", attach->pid);
-	return apply(device, &change);
-}
-
-int
-nodes_state(struct device *device, enum xenbus_state state)
-{
-	const struct change change = { .state = state };
-
-	return apply(device, &change);
-}
-
-int
-nodes_fail(struct device *device, const char *error)
-{
-	const struct change change = { .error = error, .state = XENBUS_CLOSING };
-
-	return apply(device, &change);
-}
-
-int
-nodes_error(struct device *device, const char *error)
-{
-	const struct change change = { .error = error, .state = XENBUS_MISSING };
-
-	return apply(device, &change);
-}
-
-int
-nodes_kthread_pid(struct device *device)
-{
-	char found[NUMBER_BYTES], wanted[NUMBER_BYTES];
-	struct set set = { 0 };
-	const struct change change = { .set = &set, .state = XENBUS_MISSING };
-	int err = get(device, STORE_NO_TX, "kthread-pid", found, sizeof(found));
-
-	snprintf(wanted, sizeof(wanted), "%u", device->attach.pid);
-	if (!err && strcmp(found, wanted) == 0)
-		return 0;
-	put(&set, "kthread-pid", device->attach.pid);
-	return apply(device, &change);
-}
-
-int
-nodes_resized(struct device *device)
-{
-	struct set set = { 0 };
-	const struct change change = { .set = &set,
-				       .state = XENBUS_CONNECTED,
-				       .needs_online = true };
-
-	put(&set, "sectors", device->attach.info.sectors);
-	return apply(device, &change);
-}
-
-/* Everything below the directory goes with it. */
-int
-nodes_remove(struct device *device)
-{
-	struct store *store = device->tapback->store;
-	const struct change nothing = { .state = XENBUS_MISSING };
-	char online[NUMBER_BYTES];
-	store_tx tx;
-	int err = store_begin(store, &tx);
-
-	if (err)
-		return err;
-	err = check_unchanged(device, tx, &nothing);
-	if (!err)
-		err = get(device, tx, "online", online, sizeof(online));
-	if (!err && strcmp(online, "1") == 0)
-		err = -ESTALE;
-	if (!err)
-		err = store_remove(store, tx, device->nodes.backend);
-	if (!err)
-		return store_commit(store, tx);
-	store_abort(store, tx);
-	return err;
 }

@@ -5,11 +5,14 @@
  *	tapback.c	main: options, instance, loop, signals, the connection to xenstore
  *	watch.c		which devices there are, and which of them to look at
  *	device.c	a look at a device, and what follows from it
- *	nodes.c		its nodes in xenstore
+ *	nodes.c		its nodes in xenstore, read
+ *	nodes-write.c	the same, written
  *	attach.c	its disk and its ring in a tapdisk
+ *	attach-frames.c	what frames say of them
  *	state.c		the table of reactions
  *	ring.c		what the guest says about its ring
  *	tapdisk.c	connections to tapdisks
+ *	stream.c	their bytes
  *	legacy.c	those that know no frames
  *	leftovers.c	rings of devices that are none any more
  *	locate.c	which tapdisk serves a minor

@@ -8,11 +8,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
 #include "daemon/legacy.h"
+#include "daemon/stream.h"
 #include "daemon/tapdisk.h"
 
 #define GREET_MS 2000
@@ -37,9 +37,9 @@ struct tapdisk_call {
 struct tapdisk {
 	struct tapdisks *all; /* borrowed */
 	pid_t pid;
-	struct legacy *legacy; /* owned; instead of fd, for one that knows no frames */
-	int fd;
-	bool connected; /* the socket is */
+	struct legacy *legacy; /* owned; instead of the stream, for one that knows no frames */
+	struct stream stream;
+	bool connected; /* the stream is */
 	bool greeted;
 	int broken; /* -errno: to be torn down from the timer */
 	uint32_t max_queues;
@@ -50,10 +50,6 @@ struct tapdisk {
 	LIST_HEAD(, tapdisk_user) users;
 	struct tb_watch watch;
 	struct tb_timer timer;
-	uint8_t *in;
-	size_t in_length, in_room;
-	uint8_t *out;
-	size_t out_from, out_length, out_room;
 	LIST_ENTRY(tapdisk) link;
 };
 
@@ -116,10 +112,7 @@ tapdisk_free(struct tapdisk *tapdisk)
 	tb_timer_clear(tapdisk->all->loop, &tapdisk->timer);
 	tb_watch_clear(tapdisk->all->loop, &tapdisk->watch);
 	legacy_free(tapdisk->legacy);
-	if (tapdisk->fd >= 0)
-		close(tapdisk->fd);
-	free(tapdisk->in);
-	free(tapdisk->out);
+	stream_close(&tapdisk->stream);
 	free(tapdisk);
 }
 
@@ -157,51 +150,20 @@ break_off(struct tapdisk *tapdisk, int err)
 static void
 rewatch(struct tapdisk *tapdisk)
 {
-	uint32_t events = EPOLLIN | (tapdisk->out_length ? EPOLLOUT : 0);
-	int err = tb_watch_set(tapdisk->all->loop, &tapdisk->watch, tapdisk->fd, events);
+	uint32_t events = EPOLLIN | (stream_has_output(&tapdisk->stream) ? EPOLLOUT : 0);
+	int err = tb_watch_set(tapdisk->all->loop, &tapdisk->watch, tapdisk->stream.fd, events);
 
 	if (err)
 		break_off(tapdisk, err);
 }
 
-static int
-queue_bytes(struct tapdisk *tapdisk, const void *data, size_t length)
-{
-	size_t need = tapdisk->out_from + tapdisk->out_length + length;
-	uint8_t *grown;
-
-	if (need > tapdisk->out_room) {
-		grown = realloc(tapdisk->out, need * 2);
-		if (!grown)
-			return -ENOMEM;
-		tapdisk->out = grown;
-		tapdisk->out_room = need * 2;
-	}
-	memcpy(tapdisk->out + tapdisk->out_from + tapdisk->out_length, data, length);
-	tapdisk->out_length += length;
-	return 0;
-}
-
 static void
 flush(struct tapdisk *tapdisk)
 {
-	ssize_t sent;
+	int err = stream_flush(&tapdisk->stream);
 
-	while (tapdisk->out_length) {
-		sent = send(tapdisk->fd, tapdisk->out + tapdisk->out_from, tapdisk->out_length,
-			    MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0) {
-			if (errno != EAGAIN)
-				break_off(tapdisk, -EIO);
-			break;
-		}
-		tapdisk->out_from += (size_t)sent;
-		tapdisk->out_length -= (size_t)sent;
-	}
-	if (!tapdisk->out_length)
-		tapdisk->out_from = 0;
+	if (err)
+		break_off(tapdisk, err);
 	if (!tapdisk->broken)
 		rewatch(tapdisk);
 }
@@ -220,7 +182,7 @@ send_frame(struct tapdisk *tapdisk, const struct frame_writer *writer)
 {
 	if (tapdisk->legacy)
 		return legacy_send(tapdisk->legacy, writer->at, writer->length);
-	return queue_bytes(tapdisk, writer->at, writer->length);
+	return stream_put(&tapdisk->stream, writer->at, writer->length);
 }
 
 /* As many waiting calls as the other side takes at a time. */
@@ -423,8 +385,7 @@ become_legacy(struct tapdisk *tapdisk)
 	tb_log(tapdisk->all->log, LOG_INFO, "tapdisk %d knows the legacy protocol only",
 	       (int)tapdisk->pid);
 	tb_watch_clear(tapdisk->all->loop, &tapdisk->watch);
-	close(tapdisk->fd);
-	tapdisk->fd = -1;
+	stream_close(&tapdisk->stream);
 	name_of(tapdisk, &name);
 	err = legacy_new(&tapdisk->legacy, tapdisk->all->loop, name.sun_path, tapdisk->pid, &user);
 	if (err)
@@ -442,11 +403,12 @@ become_legacy(struct tapdisk *tapdisk)
 static bool
 is_legacy_error(const struct tapdisk *tapdisk)
 {
+	const struct stream *stream = &tapdisk->stream;
 	uint16_t type;
 
-	if (tapdisk->greeted || tapdisk->in_length < TAPDISK_FRAME_HEADER)
+	if (tapdisk->greeted || stream->in_length < TAPDISK_FRAME_HEADER)
 		return false;
-	memcpy(&type, tapdisk->in, sizeof(type));
+	memcpy(&type, stream->in, sizeof(type));
 	return type == TAPDISK_MESSAGE_ERROR;
 }
 
@@ -457,12 +419,13 @@ is_legacy_error(const struct tapdisk *tapdisk)
 static int
 take_frames(struct tapdisk *tapdisk)
 {
+	struct stream *stream = &tapdisk->stream;
 	size_t from = 0, left, whole;
 	struct frame frame;
 	int err = 0;
 
-	while (!err && (left = tapdisk->in_length - from) >= TAPDISK_FRAME_HEADER) {
-		const uint8_t *at = tapdisk->in + from;
+	while (!err && (left = stream->in_length - from) >= TAPDISK_FRAME_HEADER) {
+		const uint8_t *at = stream->in + from;
 
 		if (frame_decode(at, &frame) || frame.length > INPUT_MAX)
 			return -EPROTO;
@@ -475,50 +438,21 @@ take_frames(struct tapdisk *tapdisk)
 			take_frame(tapdisk, &frame, at + frame.header_len);
 		from += whole;
 	}
-	tapdisk->in_length -= from;
-	memmove(tapdisk->in, tapdisk->in + from, tapdisk->in_length);
+	stream_take(stream, from);
 	return err;
-}
-
-static int
-grow_input(struct tapdisk *tapdisk)
-{
-	size_t room = tapdisk->in_room ? tapdisk->in_room * 2 : 4096;
-	uint8_t *grown;
-
-	if (tapdisk->in_length < tapdisk->in_room)
-		return 0;
-	if (room > 2 * INPUT_MAX)
-		return -EPROTO;
-	grown = realloc(tapdisk->in, room);
-	if (!grown)
-		return -ENOMEM;
-	tapdisk->in = grown;
-	tapdisk->in_room = room;
-	return 0;
 }
 
 static int
 receive(struct tapdisk *tapdisk)
 {
-	size_t budget = READ_PER_TURN;
-	ssize_t got;
+	size_t budget = READ_PER_TURN, got;
 	int err;
 
 	while (budget) {
-		err = grow_input(tapdisk);
-		if (err)
+		err = stream_receive(&tapdisk->stream, 2 * INPUT_MAX, &got);
+		if (err || !got)
 			return err;
-		got = recv(tapdisk->fd, tapdisk->in + tapdisk->in_length,
-			   tapdisk->in_room - tapdisk->in_length, MSG_DONTWAIT);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno == EAGAIN ? 0 : -EIO;
-		if (got == 0)
-			return -EIO;
-		budget -= (size_t)got < budget ? (size_t)got : budget;
-		tapdisk->in_length += (size_t)got;
+		budget -= got < budget ? got : budget;
 		if (is_legacy_error(tapdisk))
 			return become_legacy(tapdisk);
 		err = take_frames(tapdisk);
@@ -558,7 +492,7 @@ greet(struct tapdisk *tapdisk)
 	frame_put_hello(&writer, "tapback");
 	err = frame_end(&writer, TAPDISK_FRAME_MAX_REQUEST);
 	if (!err)
-		err = queue_bytes(tapdisk, writer.at, writer.length);
+		err = stream_put(&tapdisk->stream, writer.at, writer.length);
 	frame_writer_free(&writer);
 	return err;
 }
@@ -572,10 +506,10 @@ try_to_connect(struct tapdisk *tapdisk)
 	socklen_t length = sizeof(peer);
 
 	name_of(tapdisk, &name);
-	if (connect(tapdisk->fd, (struct sockaddr *)&name, sizeof(name)))
+	if (connect(tapdisk->stream.fd, (struct sockaddr *)&name, sizeof(name)))
 		return -errno;
 	/* Whoever listens at the name that another one left is not the one that we want. */
-	if (getsockopt(tapdisk->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
+	if (getsockopt(tapdisk->stream.fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
 		return -errno;
 	if (peer.pid != tapdisk->pid)
 		return -ENOENT;
@@ -634,8 +568,8 @@ tapdisk_new(struct tapdisks *all, pid_t pid)
 
 	if (!tapdisk)
 		return NULL;
-	tapdisk->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (tapdisk->fd < 0) {
+	tapdisk->stream.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (tapdisk->stream.fd < 0) {
 		free(tapdisk);
 		return NULL;
 	}
