@@ -182,6 +182,39 @@ class Case(unittest.TestCase):
         self.wait_state(domid, devid, 4)
         self.guest(domid, devid, state=4)
 
+    def begin(self, domid, **nodes):
+        """An attach in which nobody waits for anybody, without its end."""
+        self.add(domid, **nodes)
+        self.hotplug(domid)
+        self.ring(domid)
+
+    def close(self, domid):
+        """The guest closes, and the device follows."""
+        self.guest(domid, state=6)
+        self.wait_state(domid, XVDA, 6)
+
+    def detach(self, domid):
+        self.remove(domid)
+        self.close(domid)
+
+    # ---- what happens meanwhile -------------------------------------------------------------
+
+    def kill_before_the_guest_is_told(self, domid):
+        """tapback has connected the ring, and has not said so."""
+        self.guest(domid, state=3)
+        self.stop_tapback(signal.SIGKILL)
+        self.xs.write(backend(domid) + '/state', 2)
+        self.xs.rm(backend(domid) + '/sectors')
+
+    def lose_rings_meanwhile(self, domid):
+        """The tapdisk has no rings any more when tapback comes back, which connects them anew."""
+        self.stop_tapback()
+        self.tapdisk.rings.clear()
+        self.start_tapback()
+        self.tapdisk.wait(lambda: (domid, XVDA) in self.tapdisk.rings)
+        self.barrier()
+        self.assert_connected(domid)
+
     def written(self, path):
         """All nodes below a path, with their values."""
         found = {}

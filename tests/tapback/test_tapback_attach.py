@@ -74,17 +74,13 @@ class Attach(Case):
 
     def test_daemon_last(self):
         """Everything is there already when tapback starts."""
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1)
         self.start_tapback()
         self.wait_state(1, XVDA, 4)
 
     def test_read_only(self):
         self.start_tapback()
-        self.add(1, mode='r')
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1, mode='r')
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.node(1, 'info'), '4')
         self.assertEqual(self.node(1, 'feature-discard'), '0')
@@ -101,8 +97,7 @@ class Attach(Case):
         self.ring(1)
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.node(1, 'feature-flush-cache'), '0')
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
         self.assertEqual(self.node(1, 'feature-flush-cache'), '0')
@@ -120,9 +115,7 @@ class Attach(Case):
 
     def test_cdrom_and_no_discard(self):
         self.start_tapback()
-        self.add(1, **{'device-type': 'cdrom', 'discard-enable': 0})
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1, **{'device-type': 'cdrom', 'discard-enable': 0})
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.node(1, 'info'), '1')
         self.assertEqual(self.node(1, 'feature-discard'), '0')
@@ -148,9 +141,7 @@ class Attach(Case):
 
     def test_polling(self):
         self.start_tapback()
-        self.add(1, **{'polling-duration': 500, 'polling-idle-threshold': 101})
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1, **{'polling-duration': 500, 'polling-idle-threshold': 101})
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.tapdisk.rings[1, XVDA]['poll'], (500, 0))
         self.assertIn('polling-idle-threshold: not a number up to 100', self.log())
@@ -205,9 +196,7 @@ class Attach(Case):
         """A disk without an image is none yet."""
         self.disk.is_open = False
         self.start_tapback()
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1)
         self.tapdisk.wait(lambda: 14 in self.tapdisk.calls)
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '2')
@@ -218,9 +207,7 @@ class Attach(Case):
     def test_writable_wish_on_read_only_image(self):
         self.disk.info = 4
         self.start_tapback()
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1)
         self.wait_state(1, XVDA, 5)
         self.assertIn('read-only', self.node(1, 'error'))
 
@@ -238,8 +225,7 @@ class Close(Case):
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '5')
         self.assertIn((1, XVDA), self.tapdisk.rings, 'served until the guest is done')
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.assertEqual(self.tapdisk.rings, {})
         after = self.written(backend(1))
         before.update({backend(1) + '/online': '0', backend(1) + '/state': '6'})
@@ -326,8 +312,7 @@ class Close(Case):
         self.connect(1)
         self.guest(1, state=5)
         self.wait_state(1, XVDA, 5)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
         self.ring(1, ref=77, port=78)
@@ -424,9 +409,7 @@ class Close(Case):
             self.connect(1)
             self.connect(2, 51728)
             if cycle % 2:
-                self.remove(1)
-                self.guest(1, state=6)
-                self.wait_state(1, XVDA, 6)
+                self.detach(1)
             for path in backend(1), frontend(1), backend(2, 51728), frontend(2, 51728):
                 self.xs.rm(path)
         self.assertEqual(self.at_rest(), descriptors)
@@ -435,9 +418,7 @@ class Close(Case):
     def test_two_devices_one_disk(self):
         self.connect(1)
         self.connect(2)
-        self.remove(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.detach(1)
         self.assertEqual(list(self.tapdisk.rings), [(2, XVDA)])
 
 

@@ -95,8 +95,7 @@ class RealTapdisk(Case):
         self.assertEqual(self.node(1, 'kthread-pid'), str(self.pid))
         self.assertEqual(self.shown(1), (1, (0, 0, 0), (2, 2, 16)))
         self.assertEqual(self.shown(2), (1, (1, 1, 8), (0, 0, 0)))
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.assertRaises(FileNotFoundError, self.shown, 1)
         self.assertEqual(self.shown(2), (1, (1, 1, 8), (0, 0, 0)))
 
@@ -115,9 +114,7 @@ class RealTapdisk(Case):
         with open(self.image, 'rb') as image:
             self.assertEqual(image.read()[8 * 512:][:6], b'before')
         self.assertEqual(self.node(1, 'state'), '4')
-        self.remove(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.detach(1)
         self.tap_ctl('destroy', '-p', str(self.pid), '-m', str(self.minor))
 
     def test_read_only_beside_a_writer(self):
@@ -162,8 +159,7 @@ class RealTapdisk(Case):
         os.kill(self.pid, signal.SIGKILL)
         self.wait_state(1, XVDA, 5)
         self.assertEqual(self.node(1, 'error'), "the disk's process has died")
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
 
     def test_grant_that_is_none(self):
         """Mapping fails in the tapdisk, and the guest is told why."""
@@ -177,8 +173,7 @@ class RealTapdisk(Case):
             'hotplug-status': 'connected'})
         self.wait_state(1, XVDA, 5)
         self.assertIn('cannot be mapped', self.node(1, 'error'))
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
         self.ring(1, ref=guest.ref, port=guest.port)

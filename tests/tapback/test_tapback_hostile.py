@@ -82,8 +82,7 @@ class Hostile(Case):
         self.hotplug(1)
         self.describe(1, {**GOOD, 'ring-page-order': '31'})
         self.wait_state(1, XVDA, 5)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.guests[1].rm(frontend(1) + '/ring-page-order')
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
@@ -100,9 +99,7 @@ class Hostile(Case):
     def test_connect_refused(self):
         """The tapdisk cannot map what the guest has granted."""
         self.tapdisk.refuse[CONNECT] = (22, 'a page cannot be mapped')
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1)
         self.wait_state(1, XVDA, 5)
         self.assertEqual(self.node(1, 'error'),
                          'the ring cannot be connected: a page cannot be mapped')
@@ -158,9 +155,7 @@ class Hostile(Case):
 
     def test_long_online(self):
         """Says nothing, wherever it is read."""
-        self.add(1, online='x' * 40)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1, online='x' * 40)
         self.wait_state(1, XVDA, 4)
 
     def test_names_that_are_none(self):

@@ -46,16 +46,12 @@ class Legacy(Case):
         self.assertLessEqual(len(greetings), 2, 'one for the search of left rings, one for the disk')
         self.assertEqual(self.tapdisk.calls.count(PID), len(greetings))
         self.guest(1, state=4)
-        self.remove(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.detach(1)
         self.assertEqual(self.tapdisk.rings, {})
 
     def test_read_only(self):
         """The message cannot say so: the guest is told."""
-        self.add(1, mode='r')
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1, mode='r')
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.node(1, 'info'), '4')
 
@@ -68,8 +64,7 @@ class Legacy(Case):
         self.big_ring(1, 4)
         self.wait_state(1, XVDA, 5)
         self.assertIn('ring-page-order', self.node(1, 'error'))
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
         self.assertEqual(self.node(1, 'max-ring-page-order'), '3')
@@ -83,8 +78,7 @@ class Legacy(Case):
         """A disconnect is accepted before the memory is let go: state 6 comes after that."""
         self.connect(1)
         self.tapdisk.dying = 3
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.assertEqual(self.tapdisk.leaving, {})
         self.assertGreaterEqual(self.tapdisk.calls.count(DISCONNECT), 5)
 
@@ -106,25 +100,16 @@ class Legacy(Case):
         self.assertEqual(self.written(backend(1)), before)
         self.assertEqual(self.tapdisk.calls.count(DISCONNECT), disconnects)
         self.assert_connected(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.assertEqual(self.tapdisk.rings, {})
 
     def test_ring_lost_meanwhile(self):
         self.connect(1)
-        self.stop_tapback()
-        self.tapdisk.rings.clear()
-        self.start_tapback()
-        self.tapdisk.wait(lambda: (1, XVDA) in self.tapdisk.rings)
-        self.barrier()
-        self.assert_connected(1)
+        self.lose_rings_meanwhile(1)
 
     def test_killed_before_the_guest_was_told(self):
         self.connect(1)
-        self.guest(1, state=3)
-        self.stop_tapback(signal.SIGKILL)
-        self.xs.write(backend(1) + '/state', 2)
-        self.xs.rm(backend(1) + '/sectors')
+        self.kill_before_the_guest_is_told(1)
         self.start_tapback()
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.node(1, 'sectors'), '524288')

@@ -47,19 +47,14 @@ class Tapback(Case):
         about = 'minor 3 of tapdisk %d, 524288 sectors, 1 queues of 1 pages, x86_64' % self.tapdisk.pid
         self.assertEqual(self.log().count('device 51712: connected: ' + about), 1)
         self.assertEqual(self.log().count('device 51712: adopted: ' + about), 2)
-        self.remove(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.detach(1)
         self.assertEqual(self.tapdisk.rings, {})
 
     def test_killed_before_the_guest_was_told(self):
         """The ring is connected, our state is still 2: told now, not connected twice."""
         self.start_tapback()
         self.connect(1)
-        self.guest(1, state=3)
-        self.stop_tapback(signal.SIGKILL)
-        self.xs.write(backend(1) + '/state', 2)
-        self.xs.rm(backend(1) + '/sectors')
+        self.kill_before_the_guest_is_told(1)
         self.start_tapback()
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.node(1, 'sectors'), '524288')
@@ -79,12 +74,7 @@ class Tapback(Case):
     def test_ring_lost_meanwhile(self):
         self.start_tapback()
         self.connect(1)
-        self.stop_tapback()
-        self.tapdisk.rings.clear()
-        self.start_tapback()
-        self.tapdisk.wait(lambda: (1, XVDA) in self.tapdisk.rings)
-        self.barrier()
-        self.assert_connected(1)
+        self.lose_rings_meanwhile(1)
 
     def test_grown_meanwhile(self):
         self.start_tapback()
@@ -160,8 +150,7 @@ class Tapback(Case):
     def test_closed(self):
         self.start_tapback()
         self.connect(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.assert_unwritten(lambda: self.restart(signal.SIGTERM))
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
@@ -190,8 +179,7 @@ class Tapdisk(Case):
                 self.tapdisk.die(unlink)
                 self.wait_state(domid, XVDA, 5)
                 self.assertEqual(self.node(domid, 'error'), "the disk's process has died")
-                self.guest(domid, state=6)
-                self.wait_state(domid, XVDA, 6)
+                self.close(domid)
                 self.tapdisk.revive()
                 self.guest(domid, state=1)
                 self.wait_state(domid, XVDA, 2)
@@ -228,18 +216,18 @@ class Tapdisk(Case):
         self.tapdisk.wait(lambda: self.tapdisk.calls.count(RINGS) == 2)
         self.barrier()
         self.assert_connected(1)
-        self.remove(1)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.detach(1)
         self.assertEqual(self.tapdisk.rings, {})
+
+    def begin_and_hold(self):
+        """An attach whose last step the tapdisk does not answer."""
+        self.tapdisk.hold = {CONNECT}
+        self.begin(1)
+        self.tapdisk.wait(lambda: self.tapdisk.held)
 
     def test_hangs(self):
         """Nobody else waits for a tapdisk that does not answer."""
-        self.tapdisk.hold = {CONNECT}
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
-        self.tapdisk.wait(lambda: self.tapdisk.held)
+        self.begin_and_hold()
         self.tapdisk.hold = set()
         self.connect(2)
         self.assertEqual(self.node(1, 'state'), '2')
@@ -248,11 +236,7 @@ class Tapdisk(Case):
 
     def test_removed_while_connecting(self):
         """The directory goes while the tapdisk connects: disconnected, and nothing written."""
-        self.tapdisk.hold = {CONNECT}
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
-        self.tapdisk.wait(lambda: self.tapdisk.held)
+        self.begin_and_hold()
         self.xs.rm(backend(1))
         self.xs.rm(frontend(1))
         self.barrier()
@@ -262,11 +246,7 @@ class Tapdisk(Case):
         self.assertIsNone(self.node(1, 'state'))
 
     def test_frontend_vanishes_while_connecting(self):
-        self.tapdisk.hold = {CONNECT}
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
-        self.tapdisk.wait(lambda: self.tapdisk.held)
+        self.begin_and_hold()
         self.xs.rm(frontend(1))
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '2', 'not before the memory is let go')
@@ -320,8 +300,7 @@ class Tapdisk(Case):
         self.tapdisk.wait(lambda: self.tapdisk.calls.count(RINGS) >= 2)
         self.barrier()
         self.assertEqual(self.tapdisk.rings[1, XVDA]['minor'], 3)
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.assertEqual(self.tapdisk.rings, {})
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
@@ -330,11 +309,7 @@ class Tapdisk(Case):
         self.assertEqual(self.tapdisk.rings[1, XVDA]['minor'], 4)
 
     def test_asked_to_close_while_connecting(self):
-        self.tapdisk.hold = {CONNECT}
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
-        self.tapdisk.wait(lambda: self.tapdisk.held)
+        self.begin_and_hold()
         self.remove(1)
         self.barrier()
         self.tapdisk.let_go()
@@ -367,9 +342,7 @@ class Tapdisk(Case):
         self.wait_state(1, XVDA, 4)
         self.assertEqual(self.tapdisk.calls.count(DISCONNECT), 0)
         self.tapdisk.rings[2, XVDA] = {'minor': 3, 'queues': [(0, 8, [99])], 'state': 1, 'proto': 3}
-        self.add(2)
-        self.hotplug(2)
-        self.ring(2)
+        self.begin(2)
         self.wait_state(2, XVDA, 4)
         self.assertEqual(self.tapdisk.rings[2, XVDA]['queues'], [(0, 8, [8])])
 
@@ -397,9 +370,7 @@ class Tapdisk(Case):
     def test_absent_minor(self):
         """The process is there, the disk is not, until it is."""
         disk = self.tapdisk.disks.pop(3)
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1)
         self.tapdisk.wait(lambda: 11 in self.tapdisk.calls)
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '2')
@@ -418,8 +389,7 @@ class Tapdisk(Case):
         self.assertEqual(self.node(1, 'error'), 'the disk has been taken away')
         self.barrier()
         self.assertEqual(self.tapdisk.rings, {})
-        self.guest(1, state=6)
-        self.wait_state(1, XVDA, 6)
+        self.close(1)
         self.guest(1, state=1)
         self.wait_state(1, XVDA, 2)
         self.ring(1)
@@ -439,8 +409,7 @@ class Tapdisk(Case):
             self.tapback.send_signal(signal.SIGCONT)
             self.wait_state(1, XVDA, 5)
             self.assertEqual(self.node(1, 'error'), "the disk's process has died")
-            self.guest(1, state=6)
-            self.wait_state(1, XVDA, 6)
+            self.close(1)
             self.guest(1, state=1)
             self.wait_state(1, XVDA, 2)
             self.ring(1)
@@ -472,9 +441,7 @@ class Tapdisk(Case):
         self.tapdisk.die()
         self.tapdisk.max_queues = 0
         self.tapdisk.revive()
-        self.add(1)
-        self.hotplug(1)
-        self.ring(1)
+        self.begin(1)
         self.tapdisk.wait(lambda: RINGS in self.tapdisk.calls)
         self.barrier()
         self.assertEqual(self.node(1, 'state'), '2')
