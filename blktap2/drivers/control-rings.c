@@ -15,6 +15,7 @@
 #define PROTO_LAST 3       /* x86_64 */
 #define QUEUES_MAX 64      /* of one request; the server of rings may take fewer */
 #define QUEUE_HEAD_BYTES 8 /* before the grants */
+#define KNOWN_FLAGS (TAPDISK_RING_READ_ONLY | TAPDISK_RING_NO_DISCARD)
 
 /* ---- decoding ---------------------------------------------------------------------------------
  */
@@ -121,6 +122,9 @@ check_ring(const struct control_op *op, const struct control_rings *rings, const
 	for (i = 0; i < op->ring.queue_count; i++)
 		if (!op->queues[i].port)
 			return -EINVAL;
+	*why = "unknown flags of the ring";
+	if (op->ring.flags & ~(uint32_t)KNOWN_FLAGS)
+		return -EINVAL;
 	*why = "unknown layout of the ring";
 	if (!op->ring.proto || op->ring.proto > PROTO_LAST)
 		return -EPROTONOSUPPORT;

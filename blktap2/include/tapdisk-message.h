@@ -327,7 +327,7 @@ enum tapdisk_attr {
 #define TAPDISK_RING_DYING 2
 #define TAPDISK_RING_FAILED 3
 
-/* TAPDISK_ATTR_RING_FLAGS */
+/* TAPDISK_ATTR_RING_FLAGS; any other is refused, as it would forbid the guest something */
 #define TAPDISK_RING_READ_ONLY 0x1
 #define TAPDISK_RING_NO_DISCARD 0x2
 

@@ -337,6 +337,21 @@ START_TEST(queues_are_checked)
 }
 END_TEST
 
+START_TEST(unknown_flags_are_refused)
+{
+	struct frame_writer writer;
+	struct client client;
+
+	client_greet(&client, &rig);
+	begin_ring(&client, &writer);
+	put_queue(&writer, 0, 1, 1);
+	frame_put_u32(&writer, TAPDISK_ATTR_RING_FLAGS, TAPDISK_RING_READ_ONLY | 0x4);
+	ck_assert_int_eq(client_expect(&client, client_finish(&client, &writer)), EINVAL);
+	ck_assert_int_eq(keeper.connects, 0);
+	client_close(&client);
+}
+END_TEST
+
 START_TEST(a_disconnect_is_answered_after_the_unmap)
 {
 	struct client client;
@@ -499,6 +514,7 @@ suite(void)
 	tcase_add_test(tests, legacy_does_not_wait_for_the_unmap);
 	tcase_add_test(tests, a_ring_of_several_queues_arrives_whole);
 	tcase_add_test(tests, queues_are_checked);
+	tcase_add_test(tests, unknown_flags_are_refused);
 	tcase_add_test(tests, a_disconnect_is_answered_after_the_unmap);
 	tcase_add_test(tests, force_does_not_wait_for_a_disconnect_without_it);
 	tcase_add_test(tests, an_unmap_may_come_after_its_asker_has_gone);
