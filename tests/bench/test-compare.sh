@@ -72,7 +72,7 @@ done
 
 # Interrupted while one server runs and the next is started, which sends the signal itself.
 # shellcheck disable=SC2016 # for the script
-printf '#!/bin/sh\nkill -TERM "$PPID"\nexec sleep 60\n' > "$tmp/bin/nbdkit"
+printf '#!/bin/sh\nkill -TERM "$PPID"\nexec tail --pid="$PPID" -f /dev/null\n' > "$tmp/bin/nbdkit"
 status=0
 PATH=$tmp/bin:$PATH run --only tapdisk2,nbdkit > "$tmp/out" 2>&1 || status=$?
 [ "$status" = 130 ] || fail "interrupted: exit $status: $(cat "$tmp/out")"
