@@ -142,16 +142,18 @@ def made_by_qemu_with_that_size(name, mbytes, subformat):
 
 def all_sizes_in_turn():
     makers = made_by_libvhd, made_by_qemu, made_by_qemu_with_that_size
-    tools = [write_by_libvhd, write_by_qemu]
+    tools = write_by_libvhd, write_by_qemu
     for mbytes in SIZES:
         for subformat in ('dynamic', 'fixed') if mbytes <= FIXED_MOST else ('dynamic',):
             for maker in makers:
                 name = '%s-%d-%s.vhd' % (subformat, mbytes, maker.__name__)
                 maker(name, mbytes, subformat)
                 twins = Twins(name)
-                rng.shuffle(tools)
+                # The first block that QEMU allocates goes over the batmap, and takes the old footer
+                # behind it for data (vhd.md 12.2, 12.3): another has to write there before.
+                first = 0 if maker is made_by_libvhd else rng.randrange(2)
                 for step in range(STEPS):
-                    twins.write(tools[step % 2])
+                    twins.write(tools[(first + step) % 2])
                 twins.check()
                 twins.remove()
 
@@ -227,9 +229,19 @@ def a_guest_does_not_make_its_fixed_disk_dynamic():
     assert footer('outer.vhd')[3] == 2
 
 
+def a_batmap_under_its_first_block_is_ignored():
+    run(UTIL, 'create', '-n', 'over.vhd', '-s', '10')
+    run('qemu-io', '-f', 'vpc', '-c', 'write -P 0xbb 0 2M', 'over.vhd')
+    data = run(UTIL, 'read', '-n', 'over.vhd', '-r', '0', '-c', '8192')
+    assert data == b'\xbb' * (2 * MIB) + bytes(2 * MIB)
+    run(WRITE, 'over.vhd', '100', '4000', '7')
+    run('qemu-io', '-f', 'vpc', '-c', 'read -P 0xbb 0 50k', '-c', 'read -P 7 50k 2000k',
+        '-c', 'read -P 0 2050k 1M', 'over.vhd')
+
+
 TESTS = (its_images_are_as_the_format_says, its_first_block_is_read,
          an_odd_size_gets_a_tail_of_zeros, a_guest_does_not_make_its_fixed_disk_dynamic,
-         all_sizes_in_turn)
+         a_batmap_under_its_first_block_is_ignored, all_sizes_in_turn)
 
 
 def main():
