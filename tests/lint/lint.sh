@@ -55,11 +55,7 @@ files() {
 
 # Scripts for sh: by name, or by their first line.
 scripts() {
-    all_files | while read -r file; do
-        case $file in
-        *.sh) echo "$file" ;;
-        *.[ch] | *.py | *.md | *.am | *.ac | *.awk | *.txt | *.[1-9]) ;;
-        *) if head -n 1 "$file" | grep -aq '^#!/bin/\(ba\)\{0,1\}sh'; then echo "$file"; fi ;;
-        esac
-    done
+    all_files | grep -Ev '\.([ch1-9]|py|md|am|ac|awk|txt)$' | xargs awk '
+        FILENAME ~ /\.sh$/ || /^#!\/bin\/(ba)?sh/ { print FILENAME }
+        { nextfile }'
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# strip.awk - C without its comments and without what is inside its strings; every line stays.
+# strip.awk - C without its comments and without what is inside its strings; every line stays, and
+# with -v where=yes says its place before it, as "file:line:".
 FNR == 1 { in_comment = 0 }
 {
 	out = ""
@@ -31,5 +32,5 @@ FNR == 1 { in_comment = 0 }
 			out = out c
 		}
 	}
-	print out
+	print (where ? FILENAME ":" FNR ":" : "") out
 }

@@ -9,12 +9,11 @@ test -z "${SANITIZERS:-}" || skip "sanitizers add variables"
 excepted='tapdisk_[a-z0-9]+|[a-z0-9_]+_disk|dtypes|tap_ctl_debug|libvhd_log_level|dir\.[0-9]+'
 find "$top_builddir/blktap2" -name '*.o' ! -path '*/.libs/*' >"$tmp/objects"
 test -s "$tmp/objects" || skip "nothing has been built"
-while read -r object; do
-    objdump -t "$object" | awk -v object="${object#"$top_builddir"/}" -v excepted="^($excepted)\$" '
-        NF < 4 { next }
-        $(NF - 2) ~ /^\.(data|bss)(\.|$)/ && $(NF - 2) !~ /^\.data\.rel\.ro/ &&
-        $NF !~ /^\.(data|bss)/ && $NF !~ excepted { print object ": " $NF }
-        $(NF - 2) == "*COM*" { print object ": " $NF }'
-done <"$tmp/objects" >"$tmp/found"
+xargs objdump -t <"$tmp/objects" | awk -v excepted="^($excepted)\$" '
+    /: +file format / { object = $1 }
+    NF < 4 { next }
+    $(NF - 2) ~ /^\.(data|bss)(\.|$)/ && $(NF - 2) !~ /^\.data\.rel\.ro/ &&
+    $NF !~ /^\.(data|bss)/ && $NF !~ excepted { print object " " $NF }
+    $(NF - 2) == "*COM*" { print object " " $NF }' >"$tmp/found"
 cat "$tmp/found"
 test ! -s "$tmp/found"
