@@ -19,12 +19,23 @@ command -v qemu-io >/dev/null || {
     exit 77
 }
 
+# Copies of the tree and of this build, as far from each other as they are, and told where they are
+# now: so only what the new driver touches is made again.
 guide=$top_srcdir/blktap2/README
-tree=$tmp/tree
-mkdir "$tree"
-(cd "$top_srcdir" && tar cf - --exclude=./build --exclude=./.git --exclude='./*.tar.*' \
-    --exclude='./blktap2-*' .) | (cd "$tree" && tar xf -)
-chmod -R u+w "$tree"
+tree=$tmp$top_srcdir
+build=$tmp$top_builddir
+copy() { # folder, names to leave out...
+    copied=$1
+    shift
+    mkdir -p "$tmp$copied"
+    tar -C "$copied" -cf - "$@" . | tar -C "$tmp$copied" -xf -
+}
+copy "$top_srcdir" --exclude=./build --exclude=./.git --exclude='./*.tar.*' --exclude='./blktap2-*'
+copy "$top_builddir" --exclude='./*.tar.*' --exclude='./blktap2-*' --exclude='*.log' --exclude='*.trs'
+chmod -R u+w "$tree" "$build"
+moved="s,\\($top_srcdir\\|$top_builddir\\)\\([^[:alnum:]_.-]\\|\$\\),$tmp\\1\\2,g"
+find "$build" \( -name Makefile -o -name config.status -o -name libtool -o -path '*/.deps/*.P*' \) \
+    -exec sed -i "$moved" {} +
 
 # The indented block that follows "Step N." in the guide.
 step() {
@@ -56,21 +67,17 @@ sed -n '/^--- block-mynewdisk.c/,/^--- end/p' "$guide" | sed '1d;$d' \
 sed -i 's|^\t%D%/block-null.c|\t%D%/block-mynewdisk.c \\\n&|' "$tree/blktap2/drivers/Makefile.am"
 
 (
-    cd "$tree"
-    ./bootstrap
-    mkdir -p "$tmp/build"
-    cd "$tmp/build"
-    "$tree/configure" --enable-werror CC="$CC"
-    $MAKE -j2
-    $MAKE tests/driver-kit/td-conform
+    cd "$build"
+    $MAKE -j2 blktap2/drivers/tapdisk2 blktap2/control/tap-ctl tests/driver-kit/td-conform \
+        tools/python/xen/xend/server/blktap_disk_types_gen.py
 ) >"$tmp/log" 2>&1 || {
     tail -30 "$tmp/log"
     fail "the guide's driver does not build"
 }
 
-grep -q "'mynewdisk'" "$tmp"/build/tools/python/xen/xend/server/blktap_disk_types_gen.py ||
+grep -q "'mynewdisk'" "$build"/tools/python/xen/xend/server/blktap_disk_types_gen.py ||
     fail "mynewdisk is not in the Python list"
-cp "$tmp"/build/tools/python/xen/xend/server/blktap_disk_types_gen.py \
+cp "$build"/tools/python/xen/xend/server/blktap_disk_types_gen.py \
     "$tree"/tools/python/xen/xend/server/
 PYTHONPATH=$tree/tools/python "${PYTHON:-python3}" -B -c '
 from xen.xend.server import BlktapController
@@ -78,16 +85,16 @@ assert BlktapController.blktap_disk_types.count("mynewdisk") == 1
 assert BlktapController.parse_uname("tap:mynewdisk:/d").params == "mynewdisk:/d"' ||
     fail "Python does not know mynewdisk"
 
-"$tmp/build/tests/driver-kit/td-conform" mynewdisk || fail "it does not conform"
+"$build/tests/driver-kit/td-conform" mynewdisk || fail "it does not conform"
 
 export BLKTAP_CONTROL_DIR="$tmp/run"
-uri=$("$tmp/build/blktap2/drivers/tapdisk2" -n mynewdisk:/anything) || fail "it does not serve"
+uri=$("$build/blktap2/drivers/tapdisk2" -n mynewdisk:/anything) || fail "it does not serve"
 pid=${uri##*/nbd}
 pid=${pid%%.*}
 qemu-io -f raw "$uri" -c 'write -P 5 1M 1M' -c flush -c 'read -P 5 1M 1M' -c 'read -P 0 0 1M' ||
     fail "what was written is not read back"
-"$tmp/build/blktap2/control/tap-ctl" list | grep -q "args=mynewdisk:/anything" ||
+"$build/blktap2/control/tap-ctl" list | grep -q "args=mynewdisk:/anything" ||
     fail "tap-ctl does not list it"
-"$tmp/build/blktap2/control/tap-ctl" destroy -p "$pid" -m 0
+"$build/blktap2/control/tap-ctl" destroy -p "$pid" -m 0
 pid=
 echo "PASS: the guide works"
