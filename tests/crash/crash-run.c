@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +16,8 @@
 
 #define DEFAULT_SEED 1 /* the same cuts for everybody; CRASH_SEED=$RANDOM looks elsewhere */
 #define FLIGHT 6
-#define DEFAULT_STATES 80
+#define DEFAULT_STATES 40
+#define BUFFER_ALIGN 4096
 #define CHOSEN_EVERY 40 /* states between those that dear checks look at */
 
 static void
@@ -146,9 +146,8 @@ submit(struct crash_run *run, struct guest_request *request, int op, uint64_t se
 					     .arg = request };
 	if (op == TD_OP_WRITE || op == TD_OP_READ) {
 		request->bytes = (size_t)sectors << SECTOR_SHIFT;
-		request->buf = mmap(NULL, request->bytes, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		must(request->buf != MAP_FAILED, "buffer");
+		request->buf = aligned_alloc(BUFFER_ALIGN, request->bytes);
+		must(request->buf != NULL, "buffer");
 		guest_fill(request->buf, sector, sectors, number);
 		request->iov = (struct iovec){ request->buf, request->bytes };
 		request->req.iov = &request->iov;
@@ -172,8 +171,7 @@ static int
 await(struct crash_run *run, struct guest_request *request)
 {
 	wait_for(run, request);
-	if (request->buf)
-		munmap(request->buf, request->bytes);
+	free(request->buf);
 	return request->err;
 }
 
@@ -326,7 +324,7 @@ crash_run_reads(struct crash_run *run, const char *params, uint64_t moment)
 		good = kit_fail(&run->kit, "it cannot be read: %s", strerror(-request.err));
 	else if (!guest_allows(&run->guest, moment, 0, run->sectors, request.buf))
 		good = kit_fail(&run->kit, "%s", run->guest.why);
-	munmap(request.buf, request.bytes);
+	free(request.buf);
 	err = kit_close(&run->kit);
 	return good && (!err || kit_fail(&run->kit, "it cannot be closed: %s", strerror(-err)));
 }
@@ -466,7 +464,7 @@ crash_run_after_cut(struct crash_run *run, const char *params)
 	submit(run, &request, TD_OP_READ, 0, run->sectors, 0);
 	wait_for(run, &request);
 	good = !request.err && guest_restart(&run->guest, &history->now, run->sectors, request.buf);
-	munmap(request.buf, request.bytes);
+	free(request.buf);
 	err = kit_close(&run->kit);
 	for (i = 0; i < history->file_count; i++) {
 		char left[256];

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cbt/lib/cbt.h"
@@ -21,6 +20,7 @@
 #include "tests/driver-kit/make-vhd.h"
 
 #define MAX_TURNS 10000000
+#define BUFFER_ALIGN 4096
 
 #define KIT_BLOCK_SIZE (128u << 10) /* of images that have blocks */
 
@@ -344,28 +344,33 @@ kit_resume(struct kit *kit)
 /* ---- requests -----------------------------------------------------------------------------------
  */
 
+static bool
+is_filled(const struct kit_request *request)
+{
+	return request->buf[0] == request->fill &&
+	       memcmp(request->buf, request->buf + 1, request->iov.iov_len - 1) == 0;
+}
+
 static void
 request_done(struct vbd_request *req, int err)
 {
 	struct kit_request *request = req->arg;
 
+	must(req->op != TD_OP_WRITE || is_filled(request), "what is written belongs to the guest");
 	request->ended = true;
 	request->times++;
 	request->err = err;
 }
 
-/* Write buffers are read-only for the driver: a touch is a fault. */
-static uint8_t *
-make_buffer(size_t bytes, int op, uint8_t fill)
+static void
+make_buffer(struct kit_request *request, size_t bytes)
 {
-	uint8_t *buf =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	must(buf != MAP_FAILED, "buffer");
-	memset(buf, op == TD_OP_WRITE ? fill : 0xEE, bytes);
-	if (op == TD_OP_WRITE)
-		mprotect(buf, bytes, PROT_READ);
-	return buf;
+	request->buf = aligned_alloc(BUFFER_ALIGN, bytes);
+	must(request->buf != NULL, "buffer");
+	memset(request->buf, request->fill, bytes);
+	request->iov = (struct iovec){ request->buf, bytes };
+	request->req.iov = &request->iov;
+	request->req.iovcnt = 1;
 }
 
 struct kit_request *
@@ -379,13 +384,9 @@ kit_submit(struct kit *kit, int op, uint64_t sector, uint64_t sectors, uint8_t f
 	request->req.sectors = sectors;
 	request->req.done = request_done;
 	request->req.arg = request;
-	if (op == TD_OP_READ || op == TD_OP_WRITE) {
-		request->mapped = (size_t)sectors << SECTOR_SHIFT;
-		request->buf = make_buffer(request->mapped, op, fill);
-		request->iov = (struct iovec){ request->buf, request->mapped };
-		request->req.iov = &request->iov;
-		request->req.iovcnt = 1;
-	}
+	request->fill = op == TD_OP_WRITE ? fill : 0xEE;
+	if (op == TD_OP_READ || op == TD_OP_WRITE)
+		make_buffer(request, (size_t)sectors << SECTOR_SHIFT);
 	vbd_submit(kit->vbd, &request->req);
 	return request;
 }
@@ -400,8 +401,7 @@ kit_wait(struct kit *kit, struct kit_request *request)
 void
 kit_request_free(struct kit_request *request)
 {
-	if (request->buf)
-		munmap(request->buf, request->mapped);
+	free(request->buf);
 	free(request);
 }
 
@@ -445,7 +445,7 @@ kit_probe_far(struct kit *kit, uint64_t sector)
 		err = kit_wait(kit, read);
 	else
 		kit_wait(kit, read);
-	if (!err && memcmp(read->buf, write->buf, read->mapped) != 0)
+	if (!err && memcmp(read->buf, write->buf, read->iov.iov_len) != 0)
 		err = -EILSEQ;
 	kit_request_free(write);
 	kit_request_free(read);

@@ -81,7 +81,7 @@ struct kit_request {
 	struct vbd_request req;
 	struct iovec iov;
 	uint8_t *buf;
-	size_t mapped; /* bytes */
+	uint8_t fill; /* each byte of buf, at first */
 	bool ended;
 	int times;
 	int err;

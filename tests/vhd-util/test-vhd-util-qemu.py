@@ -5,6 +5,7 @@ geometry of their own.
 
 SEED repeats a run, STEPS makes it longer.
 """
+import itertools
 import json
 import os
 import random
@@ -95,16 +96,22 @@ class Twins:
             expected = self.expected(start, count)
             ours = run(UTIL, 'read', '-n', self.image, '-r', str(start), '-c', str(count))
             assert ours == expected, (self.image, 'read by libvhd', start, count)
-            theirs = 'theirs'
-            run('qemu-img', 'dd', '-f', 'vpc', '-O', 'raw', 'bs=512', 'skip=%d' % start,
-                'count=%d' % (start + count), 'if=' + self.image, 'of=' + theirs)
-            with open(theirs, 'rb') as read:
-                assert read.read(len(expected)) == expected, (self.image, 'read by QEMU', start)
-            os.unlink(theirs)
         if self.size <= COMPARE_MOST:
             run('qemu-img', 'compare', '-q', '-f', 'raw', '-F', 'vpc', self.model, self.image)
+        else:
+            self.check_by_qemu()
         # Both think that the disk ends at the same place.
         run(UTIL, 'read', '-n', self.image, '-r', str(self.size // 512), status=22)
+
+    def check_by_qemu(self):
+        commands = []
+        for start, count in self.places():
+            # A sector is full of one byte.
+            for byte, sectors in itertools.groupby(self.expected(start, count)[::512]):
+                run_of = len(list(sectors))
+                commands += ['-c', 'read -P %d %d %d' % (byte, start * 512, run_of * 512)]
+                start += run_of
+        run('qemu-io', '-r', '-f', 'vpc', *commands, self.image)
 
     def remove(self):
         os.unlink(self.image)

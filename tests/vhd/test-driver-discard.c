@@ -397,7 +397,7 @@ cross(bool errors)
 /* 0: all goes well; 1: operations fail now and then, and are tried again. */
 START_TEST(requests_may_cross)
 {
-	unsigned long steps = kit_number("VHD_DISCARD_STEPS", 80), step;
+	unsigned long steps = kit_number("VHD_DISCARD_STEPS", 40), step;
 
 	begin(false);
 	/* Long enough for a place to be given away while something is still under way to it. */

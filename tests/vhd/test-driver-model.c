@@ -219,7 +219,7 @@ START_TEST(test_chain)
 	kit.seed = (unsigned)kit_number("VHD_MODEL_SEED", (unsigned long)time(NULL));
 	printf("# VHD_MODEL_SEED=%u\n", kit.seed);
 	kit_choose(&kit, "vhd");
-	run_chain(variants[_i], kit_number("VHD_MODEL_STEPS", 250));
+	run_chain(variants[_i], kit_number("VHD_MODEL_STEPS", 100));
 	free(kit.types);
 }
 END_TEST
