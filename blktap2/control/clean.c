@@ -97,9 +97,8 @@ clean_directory(const struct cleaner *cleaner, const char *path, int pid,
 		rmdir(path);
 }
 
-/* A process that has ended is dead, whether or not its parent has asked how. */
-static bool
-is_alive(int pid)
+bool
+ctl_is_alive(int pid)
 {
 	AUTO_CLOSE int process = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd end = { .fd = process, .events = POLLIN };
@@ -122,7 +121,7 @@ is_shown_by_another(int pid, const char *page)
 	for (i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "%s/%s%d/%s", CTL_STATISTICS, CTL_STATISTICS_PREFIX,
 			 pids[i], page);
-		if (pids[i] != pid && is_alive(pids[i]) && access(path, F_OK) == 0)
+		if (pids[i] != pid && ctl_is_alive(pids[i]) && access(path, F_OK) == 0)
 			return true;
 	}
 	return false;
@@ -166,7 +165,7 @@ ctl_clean_pid(const struct ctl *ctl, int pid, bool dry, void (*fn)(void *arg, co
 	char text[512];
 	size_t i;
 
-	if (is_alive(pid))
+	if (ctl_is_alive(pid))
 		return;
 	for (i = 0; i < sizeof(numbered) / sizeof(numbered[0]); i++) {
 		snprintf(text, sizeof(text), "%s%d.", numbered[i], pid);

@@ -185,7 +185,8 @@ ctl_destroy(struct ctl *ctl, int id, int minor, bool force)
 	err = ctl_close(ctl, id, minor, force);
 	if (!err)
 		err = ctl_detach(ctl, id, minor);
-	if (err && !is_gone(err))
+	/* The socket of one that was killed may be open for a little longer. */
+	if (err && !is_gone(err) && ctl_is_alive(id))
 		return err;
 	if (err) {
 		ctl_clean_device(ctl, id, minor);

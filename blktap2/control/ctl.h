@@ -56,6 +56,9 @@ int ctl_dismiss(struct ctl *ctl, int pid);
 #define CTL_STATISTICS "/dev/shm"
 #define CTL_STATISTICS_PREFIX "td3-"
 
+/* A process that has ended is dead, whether or not its parent has asked how. */
+bool ctl_is_alive(int pid);
+
 /*
  * Remove the sockets and statistics of a tapdisk that has died; nothing of one that lives.  fn,
  * unless NULL, is told each name; dry: only told.

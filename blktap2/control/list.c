@@ -292,6 +292,16 @@ add_unclaimed(const struct ctl *ctl, struct ctl_rows *rows)
 	return err;
 }
 
+/* The socket of one that was killed is there for a while: io_uring has hold of it. */
+static void
+look_whether_gone(const struct ctl *ctl, struct asked *asked)
+{
+	if (asked->answered || asked->gone || ctl_is_alive(asked->pid))
+		return;
+	asked->gone = true;
+	ctl_clean_pid(ctl, asked->pid, false, NULL, NULL);
+}
+
 static int
 list_of(struct ctl *ctl, int *pids, size_t count, struct ctl_rows *rows,
 	void (*unanswered)(int pid))
@@ -308,6 +318,7 @@ list_of(struct ctl *ctl, int *pids, size_t count, struct ctl_rows *rows,
 	}
 	err = ask_all(ctl, all, count);
 	for (i = 0; i < count; i++) {
+		look_whether_gone(ctl, &all[i]);
 		if (!err)
 			err = add_answers(&all[i], rows, unanswered);
 		finish(&all[i], false);

@@ -99,3 +99,39 @@ assert not os.path.exists(socket), 'a dead tapdisk counts as alive'
 disk.wait()
 END
 nothing_left
+
+# Its socket may be open for longer than it lives: here because another has hold of it.
+"$PYTHON" - "$BLKTAP_CONTROL_DIR" <<'END' || fail "a dead tapdisk whose socket is open"
+import os, socket, subprocess, sys
+
+directory, = sys.argv[1:]
+
+
+def tap_ctl(*words):
+    done = subprocess.run(['tap-ctl', *words], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b'', b''), done
+
+
+def dead_tapdisk():
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        door = socket.socket(socket.AF_UNIX)
+        door.bind('%s/ctl%d' % (directory, os.getpid()))
+        door.listen()
+        socket.send_fds(theirs, [b'.'], [door.fileno()])
+        os._exit(0)
+    _, held, _, _ = socket.recv_fds(ours, 1, 1)
+    os.waitpid(pid, 0)
+    return pid, held
+
+
+pid, held = dead_tapdisk()
+tap_ctl('--timeout', '1', 'list')
+assert not os.path.exists('%s/ctl%d' % (directory, pid)), 'list leaves the socket'
+pid, held = dead_tapdisk()
+subprocess.run(['tap-ctl', 'allocate'], check=True, stdout=subprocess.DEVNULL)
+tap_ctl('--timeout', '1', 'destroy', '-p', str(pid), '-m', '0')
+assert not os.path.exists('%s/ctl%d' % (directory, pid)), 'destroy leaves the socket'
+END
+nothing_left
