@@ -251,8 +251,8 @@ main(void)
 	int failed;
 
 	if (vhd_key_hash(hash.nonce, key, 32, hash.hash) == -ENOSYS) {
-		fprintf(stderr, "skipped: built without libcrypto\n");
-		return 77;
+		printf("1..0 # SKIP built without libcrypto\n");
+		return 0;
 	}
 	tcase_add_loop_test(tcase, test_encrypted_disk, 0, sizeof(shapes) / sizeof(shapes[0]));
 	tcase_add_test(tcase, test_workers);
