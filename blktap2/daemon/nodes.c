@@ -145,14 +145,15 @@ find_frontend(struct device *device, struct reason *why)
 		err = get_value(device, "frontend-id", id, sizeof(id), why);
 	if (err)
 		return err;
-	if (!is_frontend_path(path, device->domid, device->devid))
+	if (!is_frontend_path(path, device->domid, device->devid) ||
+	    strlen(path) >= sizeof(nodes->frontend))
 		return reason(why, -EINVAL, "frontend: not of this device: '%s'",
 			      escape(path, shown, sizeof(shown)));
 	if (!parse_number(id, DOMID_MAX, &domid) || domid != device->domid)
 		return reason(why, -EINVAL, "frontend-id: not the domain of this device");
 	if (strcmp(path, nodes->frontend) != 0)
 		unwatch(device);
-	snprintf(nodes->frontend, sizeof(nodes->frontend), "%s", path);
+	memcpy(nodes->frontend, path, strlen(path) + 1);
 	return 0;
 }
 

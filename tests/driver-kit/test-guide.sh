@@ -77,7 +77,7 @@ sed -i 's|^\t%D%/block-null.c|\t%D%/block-mynewdisk.c \\\n&|' "$tree/blktap2/dri
 
 grep -q "'mynewdisk'" "$build"/tools/python/xen/xend/server/blktap_disk_types_gen.py ||
     fail "mynewdisk is not in the Python list"
-cp "$build"/tools/python/xen/xend/server/blktap_disk_types_gen.py \
+test "$build" = "$tree" || cp "$build"/tools/python/xen/xend/server/blktap_disk_types_gen.py \
     "$tree"/tools/python/xen/xend/server/
 PYTHONPATH=$tree/tools/python "${PYTHON:-python3}" -B -c '
 from xen.xend.server import BlktapController
