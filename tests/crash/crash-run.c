@@ -146,8 +146,8 @@ submit(struct crash_run *run, struct guest_request *request, int op, uint64_t se
 					     .arg = request };
 	if (op == TD_OP_WRITE || op == TD_OP_READ) {
 		request->bytes = (size_t)sectors << SECTOR_SHIFT;
-		request->buf = aligned_alloc(BUFFER_ALIGN, request->bytes);
-		must(request->buf != NULL, "buffer");
+		must(posix_memalign((void **)&request->buf, BUFFER_ALIGN, request->bytes) == 0,
+		     "buffer");
 		guest_fill(request->buf, sector, sectors, number);
 		request->iov = (struct iovec){ request->buf, request->bytes };
 		request->req.iov = &request->iov;

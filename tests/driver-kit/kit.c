@@ -365,8 +365,7 @@ request_done(struct vbd_request *req, int err)
 static void
 make_buffer(struct kit_request *request, size_t bytes)
 {
-	request->buf = aligned_alloc(BUFFER_ALIGN, bytes);
-	must(request->buf != NULL, "buffer");
+	must(posix_memalign((void **)&request->buf, BUFFER_ALIGN, bytes) == 0, "buffer");
 	memset(request->buf, request->fill, bytes);
 	request->iov = (struct iovec){ request->buf, bytes };
 	request->req.iov = &request->iov;
