@@ -120,7 +120,8 @@ expect_exit() {
         fail "exit $got, not $expected: $*: $(cat "$tmp/err")"
 }
 
-# Looks often, and starts no process but the one that lets time pass between two looks.
+# For what the shell has no event for: only the condition ends the wait, and how long the rest between
+# two looks takes decides nothing.
 wait_for() {
     looks=$((WAIT_SECONDS * 50))
     until "$@"; do
@@ -139,8 +140,16 @@ gone() {
     esac
 }
 
+# The kernel tells when the last thread of a process has ended.
 wait_gone() {
-    wait_for gone "$1"
+    "${PYTHON:-python3}" -c '
+import os, select, sys
+try:
+    process = os.pidfd_open(int(sys.argv[1]))
+except ProcessLookupError:
+    sys.exit()
+sys.exit(not select.select([process], [], [], int(sys.argv[2]))[0])' "$1" "$WAIT_SECONDS" ||
+        fail "waited $WAIT_SECONDS s in vain for the end of process $1"
 }
 
 start_disk() {

@@ -103,7 +103,7 @@ for adder in $adders; do
     wait "$adder" || fail "one of several: $(cat "$tmp"/err.2*)"
 done
 for domain in 21 22 23 24; do
-    key "backend/vbd3/$domain/51712/pid"
+    printf '%s\n' "$(key "backend/vbd3/$domain/51712/pid")"
 done | sort -u >"$tmp/pids"
 test "$(wc -l <"$tmp/pids")" -eq 1 || fail "several tapdisks for one image: $(cat "$tmp/pids")"
 for domain in 21 22 23 24; do
