@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 NBDMAGIC = 0x4E42444D41474943
@@ -32,6 +33,12 @@ PATIENCE = 60  # seconds until a wait is a failure
 
 class Closed(Exception):
     """The server has closed the connection."""
+
+
+def until(condition, why):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, why
 
 
 class Server:
@@ -59,12 +66,10 @@ class Server:
 
     def until_held(self, count):
         """Wait until so many requests are with the disk."""
-        while int(self('held')) < count:
-            pass
+        until(lambda: int(self('held')) >= count, 'no %d requests with the disk' % count)
 
     def until_clients(self, count):
-        while self.stats()['nbd']['clients'] != count:
-            pass
+        until(lambda: self.stats()['nbd']['clients'] == count, 'never %d clients' % count)
 
     def fds(self):
         self('held')  # whatever it was doing is done

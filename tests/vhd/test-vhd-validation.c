@@ -371,6 +371,16 @@ START_TEST(tables_and_blocks_are_checked)
 }
 END_TEST
 
+START_TEST(the_padding_of_a_table_is_part_of_it)
+{
+	vhd_footer_t footer = footer_now();
+	vhd_header_t header = header_now();
+
+	ck_assert_int_eq(vhd_header_check(&header, &footer, TABLE_AT + 512, &why), 0);
+	ck_assert_int_eq(vhd_header_check(&header, &footer, TABLE_AT + 511, &why), -EINVAL);
+}
+END_TEST
+
 /* ---- BAT ----------------------------------------------------------------------------------------
  */
 
@@ -618,6 +628,7 @@ main(void)
 	tcase_add_test(tests, the_copy_tells_of_old_images_whether_they_are_hidden);
 	tcase_add_test(tests, the_header_is_inside_the_file);
 	tcase_add_test(tests, tables_and_blocks_are_checked);
+	tcase_add_test(tests, the_padding_of_a_table_is_part_of_it);
 	tcase_add_test(tests, entries_are_checked);
 	tcase_add_test(tests, a_batmap_that_is_damaged_is_ignored);
 	tcase_add_test(tests, locators_outside_the_file_are_refused);

@@ -128,7 +128,7 @@ static int
 check_table(const vhd_header_t *header, uint64_t header_offset, uint64_t file_bytes,
 	    struct reason *why)
 {
-	uint64_t at = header->table_offset, bytes = 4ull * header->max_table_entries;
+	uint64_t at = header->table_offset, bytes = vhd_table_bytes(header->max_table_entries);
 
 	if (header->max_table_entries > VHD_MAX_ENTRIES)
 		return reason(why, -EINVAL, "header: a BAT of %u entries is too large",

@@ -31,8 +31,7 @@ vhd_layout_init(struct vhd_layout *layout, uint64_t header_offset, const vhd_hea
 		.blocks_end = UINT64_MAX,
 	};
 	layout->block_secs = layout->bm_secs + spb;
-	layout->table_end =
-		layout->table_offset + round_up_to_sectors(4ull * header->max_table_entries);
+	layout->table_end = layout->table_offset + vhd_table_bytes(header->max_table_entries);
 	vhd_layout_add_table(layout, layout->table_offset,
 			     layout->table_end - layout->table_offset);
 	vhd_layout_add_table(layout, header_offset, HEADER_BYTES);

@@ -53,6 +53,13 @@ vhd_entries_needed(uint64_t sectors, uint32_t spb)
 	return (sectors - 1) / spb + 1;
 }
 
+/* The bytes of a BAT with its padding to whole sectors, which is part of it. */
+static inline uint64_t
+vhd_table_bytes(uint32_t entries)
+{
+	return (4ull * entries + VHD_SECTOR_SIZE - 1) & ~(uint64_t)(VHD_SECTOR_SIZE - 1);
+}
+
 /* Bytes of the file: of the bitmap, of the data of the block with that entry. */
 static inline uint64_t
 vhd_bitmap_offset(uint32_t entry)
