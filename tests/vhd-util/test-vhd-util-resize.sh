@@ -63,7 +63,9 @@ cmp image.vhd full.vhd || fail "the image was changed"
 kill_after() { # milliseconds
     cp full.vhd image.vhd
     rm -f journal
-    timeout -s KILL "0.00$1" vhd-util resize -n image.vhd -s 8192 -j journal >/dev/null 2>&1 || :
+    # In the foreground it also waits for the end of what it has killed.
+    timeout --foreground -s KILL "$(printf '0.%03d' "$1")" \
+        vhd-util resize -n image.vhd -s 8192 -j journal >/dev/null 2>&1 || :
     if test -e journal; then
         # One that was not complete yet: nothing was changed before it was.
         vhd-util revert -n image.vhd -j journal >out || rm journal
