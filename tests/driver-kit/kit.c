@@ -60,6 +60,16 @@ kit_control(struct kit *kit)
 	return fake_control(tapdisk_server_loop(kit->server));
 }
 
+/* For what no later item could be tested after. */
+static void
+driver_must(bool ok, const char *rule)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "the driver must %s\n", rule);
+	exit(99);
+}
+
 /* ---- images -------------------------------------------------------------------------------------
  */
 
@@ -287,7 +297,7 @@ turn_until(struct kit *kit, const bool *flag)
 	int turns;
 
 	for (turns = 0; !*flag; turns++) {
-		must(turns < MAX_TURNS, "something never ends");
+		driver_must(turns < MAX_TURNS, "end what it has begun");
 		loop_turn(tapdisk_server_loop(kit->server), 0);
 	}
 }
@@ -356,7 +366,8 @@ request_done(struct vbd_request *req, int err)
 {
 	struct kit_request *request = req->arg;
 
-	must(req->op != TD_OP_WRITE || is_filled(request), "what is written belongs to the guest");
+	driver_must(req->op != TD_OP_WRITE || is_filled(request),
+		    "not change the data that it is given to write");
 	request->ended = true;
 	request->times++;
 	request->err = err;
