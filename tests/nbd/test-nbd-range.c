@@ -6,8 +6,8 @@
 
 #include "drivers/frontend/nbd-range.h"
 
-#define RANGES 200
-#define SECTORS 64
+#define RANGES 50
+#define SECTORS 16
 
 struct state {
 	struct nbd_ranges ranges;
