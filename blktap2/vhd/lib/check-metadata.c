@@ -216,7 +216,7 @@ names_parent(const vhd_header_t *header)
 static int
 check_header(struct vhd_check *check, const vhd_header_t *header)
 {
-	uint64_t bytes = (uint64_t)header->max_table_entries * 4;
+	uint64_t bytes = vhd_table_bytes(header->max_table_entries);
 
 #define FOUND(...) return vhd_check_found(check, VHD_AREA_HEADER, 0, __VA_ARGS__)
 	if (memcmp(header->cookie, VHD_HEADER_COOKIE, 8) != 0)

@@ -12,12 +12,6 @@
 #define DATA_ALIGNMENT 8 /* sectors: 4 KiB */
 #define HEADER_BYTES 1024
 
-static uint64_t
-round_up_to_sectors(uint64_t bytes)
-{
-	return (bytes + VHD_SECTOR_SIZE - 1) & ~(uint64_t)(VHD_SECTOR_SIZE - 1);
-}
-
 void
 vhd_layout_init(struct vhd_layout *layout, uint64_t header_offset, const vhd_header_t *header)
 {
@@ -60,7 +54,7 @@ vhd_layout_place(const struct vhd_layout *layout, uint64_t end_of_data, uint64_t
 
 	if (end_of_data >> VHD_SECTOR_SHIFT >= VHD_BLOCK_UNUSED)
 		return -ENOSPC;
-	sector = round_up_to_sectors(end_of_data) >> VHD_SECTOR_SHIFT;
+	sector = vhd_round_up_to_sectors(end_of_data) >> VHD_SECTOR_SHIFT;
 	data = sector + layout->bm_secs;
 	data = (data + DATA_ALIGNMENT - 1) & ~(uint64_t)(DATA_ALIGNMENT - 1);
 	sector = data - layout->bm_secs;

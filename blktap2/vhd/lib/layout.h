@@ -53,11 +53,17 @@ vhd_entries_needed(uint64_t sectors, uint32_t spb)
 	return (sectors - 1) / spb + 1;
 }
 
+static inline uint64_t
+vhd_round_up_to_sectors(uint64_t bytes)
+{
+	return (bytes + VHD_SECTOR_SIZE - 1) & ~(uint64_t)(VHD_SECTOR_SIZE - 1);
+}
+
 /* The bytes of a BAT with its padding to whole sectors, which is part of it. */
 static inline uint64_t
 vhd_table_bytes(uint32_t entries)
 {
-	return (4ull * entries + VHD_SECTOR_SIZE - 1) & ~(uint64_t)(VHD_SECTOR_SIZE - 1);
+	return vhd_round_up_to_sectors(4ull * entries);
 }
 
 /* Bytes of the file: of the bitmap, of the data of the block with that entry. */

@@ -8,6 +8,7 @@
 
 #include "common/checked.h"
 #include "common/cleanup.h"
+#include "vhd/lib/layout.h"
 #include "vhd/lib/locator.h"
 #include "vhd/lib/view.h"
 
@@ -65,9 +66,8 @@ read_behind(struct vhd_view *view)
 	if (err || !view->has_header)
 		return err;
 	vhd_header_unpack(view->raw_header, &view->header);
-	if (checked_round_up((uint64_t)view->header.max_table_entries * 4, VHD_SECTOR_SIZE,
-			     &table) ||
-	    checked_add(table, view->header.table_offset, &table) ||
+	if (checked_add(view->header.table_offset, vhd_table_bytes(view->header.max_table_entries),
+			&table) ||
 	    vhd_batmap_presence(footer) == VHD_BATMAP_NONE)
 		return 0;
 	err = read_part(view, view->raw_batmap, VHD_BATMAP_HEADER_BYTES, table, &view->has_batmap);
